@@ -1,0 +1,71 @@
+#include "crdt/id.hpp"
+
+namespace loam {
+namespace {
+
+constexpr std::string_view alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+constexpr std::size_t text_length = 26;
+
+std::optional<unsigned> digit_of(char c) {
+  if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (c == 'o') c = '0';
+  if (c == 'i' || c == 'l') c = '1';
+  const auto at = alphabet.find(c);
+  if (at == std::string_view::npos) return std::nullopt;
+  return static_cast<unsigned>(at);
+}
+
+}  // namespace
+
+std::string to_base32(const std::array<std::byte, 16>& id) {
+  // 26 digits hold 130 bits: the two bits in front are zero.
+  std::string text;
+  text.reserve(text_length);
+  unsigned window = 0;
+  int bits = 2;
+  for (const std::byte octet : id) {
+    window = (window << 8) | std::to_integer<unsigned>(octet);
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text.push_back(alphabet[(window >> bits) & 31U]);
+    }
+    window &= (1U << bits) - 1;
+  }
+  return text;
+}
+
+std::optional<std::array<std::byte, 16>> from_base32(std::string_view text) {
+  if (text.size() != text_length) return std::nullopt;
+  std::array<std::byte, 16> id{};
+  unsigned window = 0;
+  int bits = -2;
+  std::size_t at = 0;
+  for (const char c : text) {
+    const auto digit = digit_of(c);
+    if (!digit) return std::nullopt;
+    window = (window << 5) | *digit;
+    bits += 5;
+    if (bits < 8) {
+      if (at == 0 && bits == 3 && *digit > 7) return std::nullopt;
+      continue;
+    }
+    bits -= 8;
+    id[at++] = static_cast<std::byte>((window >> bits) & 255U);
+    window &= (1U << bits) - 1;
+  }
+  return id;
+}
+
+std::string to_hex(BytesView bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const std::byte octet : bytes) {
+    text.push_back(digits[std::to_integer<unsigned>(octet) >> 4]);
+    text.push_back(digits[std::to_integer<unsigned>(octet) & 15U]);
+  }
+  return text;
+}
+
+}  // namespace loam

@@ -1,0 +1,65 @@
+#include "crdt/join.hpp"
+
+#include <cassert>
+
+namespace loam {
+namespace {
+
+using LiveIterator = std::map<Dot, Bytes>::const_iterator;
+
+// One live dot here that the delta accounts for: kept, dropped, or settled when contents differ.
+void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* there,
+            Applied& result) {
+  if (there == nullptr) {
+    store.drop(dot);
+    result.changed.insert(dot);
+    ++result.dropped;
+    return;
+  }
+  const ContentHash content = content_hash(*there);
+  if (content == here.content) return;
+  result.equivocated.push_back(dot);
+  if (content < here.content) {
+    store.drop(dot);
+    store.insert(dot, *there, content);
+    result.changed.insert(dot);
+  }
+}
+
+void apply_range(DotStore& store, const ActorId& actor, Range range, const RangeSet& covered,
+                 const Delta& delta, Applied& result) {
+  // Only dots that were already covered can be live here.
+  std::vector<LiveDot> here;
+  for (const Range& known : covered.intersect(RangeSet(range))) {
+    const auto some = store.live_in(actor, known);
+    here.insert(here.end(), some.begin(), some.end());
+  }
+  for (const LiveDot& live : here) {
+    const Dot dot{actor, live.counter};
+    const auto there = delta.live.find(dot);
+    settle(store, dot, live, there == delta.live.end() ? nullptr : &there->second, result);
+  }
+  const LiveIterator end = delta.live.upper_bound(Dot{actor, range.last});
+  for (LiveIterator at = delta.live.lower_bound(Dot{actor, range.first}); at != end; ++at) {
+    if (covered.contains(at->first.counter)) continue;
+    store.insert(at->first, at->second, content_hash(at->second));
+    ++result.inserted;
+  }
+}
+
+}  // namespace
+
+Applied apply(DotStore& store, const Delta& delta) {
+  Applied result;
+  for (const auto& [actor, ranges] : delta.context) {
+    const RangeSet covered = store.covered(actor);
+    for (const Range& range : ranges) apply_range(store, actor, range, covered, delta, result);
+    const RangeSet fresh = ranges.minus(covered);
+    if (fresh.empty()) continue;
+    store.cover(actor, fresh);
+    result.changed.insert(actor, fresh);
+  }
+  return result;
+}
+
+}  // namespace loam
