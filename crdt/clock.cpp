@@ -28,7 +28,8 @@ Hlc Hlc::at_ms(std::int64_t ms) noexcept {
 Hlc Clock::next(std::int64_t now_ms, Hlc after) noexcept {
   const Hlc own = std::max(Hlc::at_ms(now_ms), successor(last_));
   const Hlc stamp = std::max(own, successor(after));
-  last_ = std::max(own, std::min(stamp, follow_bound(now_ms)));
+  const Hlc bound = follow_bound(now_ms);
+  last_ = after > bound ? std::max(own, bound) : stamp;
   return stamp;
 }
 

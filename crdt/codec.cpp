@@ -79,6 +79,7 @@ class CheckingVisitor : public msgpack::null_visitor {
   bool visit_float32(float) { reject("a 32-bit float"); }
   bool visit_float64(double value) {
     if (std::isnan(value)) reject("NaN");
+    if (value == 0 && std::signbit(value)) reject("a negative zero");
     return leaf(9);
   }
   bool visit_str(const char* data, std::uint32_t size) {
@@ -275,6 +276,7 @@ Writer& Writer::integer(std::int64_t value) {
 
 Writer& Writer::real(double value) {
   if (std::isnan(value)) reject("NaN");
+  if (value == 0) value = 0.0;  // the negative zero equals the positive one
   Sink sink{out_};
   // Always the 64-bit form. pack_double would write a whole number as an integer.
   std::array<std::byte, 9> octets{std::byte{0xcb}};

@@ -41,7 +41,7 @@ Bytes encode(const Map& map);
 
 /// The value of canonical msgpack. Throws Error(invalid) for anything else: other than one value,
 /// longer forms than needed, unsorted or repeated keys, keys that are not text, invalid UTF-8, NaN,
-/// 32-bit floats, extension types; Error(limit) beyond the limits.
+/// the negative zero, 32-bit floats, extension types; Error(limit) beyond the limits.
 Value decode(BytesView bytes, const DecodeLimits& limits = {});
 
 /// Throws exactly as `decode` does, without building the value.

@@ -1,6 +1,7 @@
 #include "crdt/memory_store.hpp"
 
 #include <cassert>
+#include <tuple>
 
 #include "crdt/codec.hpp"
 
@@ -101,6 +102,13 @@ Bytes MemoryStore::canonical() const {
     writer.array(3).octets(dot.actor.view()).number(dot.counter).octets(record);
   }
   return out;
+}
+
+bool MemoryStore::operator==(const MemoryStore& other) const noexcept {
+  const auto parts = [](const MemoryStore& of) {
+    return std::tie(of.segment_, of.kind_, of.context_, of.live_, of.elements_, of.keys_, of.roots_);
+  };
+  return parts(*this) == parts(other);
 }
 
 void MemoryStore::index(const Dot& dot, BytesView record, bool is_live) {

@@ -42,7 +42,7 @@ class MemoryStore final : public DotStore {
   /// The canonical encoding of the whole state: equal states have equal bytes.
   Bytes canonical() const;
 
-  bool operator==(const MemoryStore&) const = default;
+  bool operator==(const MemoryStore& other) const noexcept;
 
  private:
   void index(const Dot& dot, BytesView record, bool is_live);

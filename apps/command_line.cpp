@@ -1,0 +1,340 @@
+#include "apps/command_line.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <sstream>
+
+#include "apps/arguments.hpp"
+#include "apps/output.hpp"
+#include "apps/time_text.hpp"
+#include "apps/verb.hpp"
+#include "crdt/codec.hpp"
+#include "lib/json_value.hpp"
+
+namespace loam::cli {
+namespace {
+
+std::int64_t now_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+std::chrono::milliseconds positive_duration(std::string_view option, const std::string& text) {
+  const auto duration = parse_duration(text);
+  if (duration.count() > 0) return duration;
+  throw Error(ErrorCode::invalid, std::string(option) + ": must be longer than 0");
+}
+
+void add_init(CLI::App& root, Command& chosen) {
+  const Verb<command::Init> verb(root, chosen,
+                                 {"init", "Make an instance in DIR, in a federation of one",
+                                  "loam -C ~/agents/alpha init alpha"});
+  verb.text("NAME", verb->name, "A label: a-z, 0-9, _ and -, at most 63")->required();
+  verb.with("--federation ID", "The id of a federation to be in", [](auto& init, auto& text) {
+    init.federation = FederationId::parse(text);
+    if (!init.federation) {
+      throw Error(ErrorCode::invalid,
+                  "--federation: \"" + text + "\" is not an id (26 characters)");
+    }
+  });
+}
+
+/// The options that make a record.
+struct RecordOptions {
+  CLI::Option* text;
+  CLI::Option* field;
+  std::vector<CLI::Option*> others;
+};
+
+void take_fields(NewRecord& record, const std::vector<std::string>& fields) {
+  for (const auto& field : fields) {
+    if (record.payload.insert(parse_field(field)).second) continue;
+    throw Error(ErrorCode::invalid, "--field: \"" + field + "\" names a field again");
+  }
+}
+
+RecordOptions add_record_options(const Verb<command::Remember>& verb) {
+  NewRecord& into = verb->record;
+  RecordOptions options;
+  options.text = verb.text("TEXT", into.text, "What to remember; - reads standard input");
+  options.field = verb.app()->add_option_function<std::vector<std::string>>(
+      "--field", [&into](const auto& fields) { take_fields(into, fields); },
+      "A further field of the payload, K=TEXT or K:=JSON; several times for several");
+  options.field->type_name("K=V")->allow_extra_args(false);
+  options.others = {
+      verb.text("-s SEGMENT", into.segment, "Segment (lessons_learned)"),
+      verb.texts("-t TAG", into.tags, "A tag; several times for several"),
+      verb.text("--type TYPE", into.type, "Type of the record, else as the segment says"),
+      verb.text("--title TITLE", into.title, "A title"),
+      verb.text("--thread ID", into.thread_id, "Id of the thread it belongs to"),
+      verb.text("--agent NAME", into.agent, "Which agent says so"),
+      verb.text("--source TEXT", into.source, "Where it comes from"),
+      verb.with("--confidence SCORE", "How sure, 0 to 1",
+                [](auto& remember, auto& text) {
+                  remember.record.confidence =
+                      Confidence{.score = parse_score("--confidence", text)};
+                }),
+      verb.with("--expires WHEN", "When it stops being recalled: 7d, or a time",
+                [](auto& remember, auto& text) {
+                  remember.record.expires_at_ms = parse_deadline(text, now_ms());
+                })};
+  return options;
+}
+
+/// Throws unless the arguments mean exactly one of a record, a packet and a batch.
+void check_meaning(const RecordOptions& record, const CLI::Option* packet,
+                   const CLI::Option* batch) {
+  const auto is_given = [](const CLI::Option* option) { return !option->empty(); };
+  const bool has_content = is_given(record.text) || is_given(record.field);
+  const bool has_record =
+      has_content || std::any_of(record.others.begin(), record.others.end(), is_given);
+  const int meant = int{has_record} + int{is_given(packet)} + int{is_given(batch)};
+  if (meant > 1) {
+    throw Error(ErrorCode::invalid,
+                "remember: --packet and --batch exclude each other and all that makes a record");
+  }
+  if (has_content || (meant == 1 && !has_record)) return;
+  throw Error(ErrorCode::invalid, "remember: needs TEXT, --field, --packet or --batch");
+}
+
+void add_remember(CLI::App& root, Command& chosen) {
+  const Verb<command::Remember> verb(
+      root, chosen,
+      {"remember", "Write one record, or packets; durable when it returns",
+       "loam remember 'Retry 429 with jitter' -t http -t retry --field severity=high"});
+  const RecordOptions record = add_record_options(verb);
+  auto* packet = verb.with("--packet FILE", "One envelope as JSON, a file or - (at most 1 MiB)",
+                           [](auto& remember, auto& text) { remember.packet = text; });
+  auto* batch = verb.with("--batch FILE",
+                          "JSON lines, one envelope each, a file or -. What is valid is written; "
+                          "a refused line makes the exit code 1",
+                          [](auto& remember, auto& text) { remember.batch = text; });
+  verb.flag("--atomic", verb->atomic,
+            "Write all of a batch (at most 64 MiB), or nothing when one line is refused")
+      ->needs(batch);
+  verb.app()->parse_complete_callback(
+      [record, packet, batch] { check_meaning(record, packet, batch); });
+}
+
+void add_recall(CLI::App& root, Command& chosen) {
+  const Verb<command::Recall> verb(root, chosen,
+                                   {"recall", "Search the merged memory of this instance",
+                                    "loam recall 'rate limit retry' -n 5"});
+  RecallQuery& query = verb->query;
+  verb.text("QUERY", query.text, "Plain words; '' finds everything, newest first")->required();
+  verb.texts("-s SEGMENT", query.segments, "Only this segment; several times for several");
+  verb.texts("-t TAG", query.tags, "Only records with this tag; several times: with all of them");
+  verb.text("--author NAME", query.author, "Only records of this instance");
+  verb.with("--since TIME", "Not older: RFC 3339 or Unix milliseconds",
+            [](auto& recall, auto& text) { recall.query.since_ms = parse_time(text); });
+  verb.with("--until TIME", "Not newer",
+            [](auto& recall, auto& text) { recall.query.until_ms = parse_time(text); });
+  verb.with("-n NUMBER", "How many, 1 to 1000 (10)", [](auto& recall, auto& text) {
+    recall.query.limit = parse_number("-n", text, {1, 1'000});
+  });
+  verb.with("--offset NUMBER", "Leave out so many of the best", [](auto& recall, auto& text) {
+    recall.query.offset = parse_number("--offset", text, {0, 1'000'000'000});
+  });
+  verb.flag("--explain", query.explain, "Say what each word contributes to the score");
+}
+
+void add_record_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Get> get(
+      root, chosen, {"get", "Print one record; exit 3 when there is none", "loam get 01jq3x8m"});
+  get.text("ID", get->id, "Its id, or 6 or more characters that only it starts with")->required();
+
+  const Verb<command::List> list(
+      root, chosen, {"list", "Print records, newest first", "loam list -s lessons_learned -n 20"});
+  list.texts("-s SEGMENT", list->segments,
+             "Only this segment; with several, one is listed after the other in the given order");
+  list.with("-n NUMBER", "How many, 1 to 10000 (50)", [](auto& wanted, auto& text) {
+    wanted.limit = parse_number("-n", text, {1, 10'000});
+  });
+  list.text("--cursor CURSOR", list->cursor, "Go on where an earlier list ended (its `next`)");
+
+  const Verb<command::Revise> revise(root, chosen,
+                                     {"revise", "Replace the text of a record by a new record",
+                                      "loam revise 01jq3x8m 'Better text'"});
+  revise.text("ID", revise->id, "Of the record")->required();
+  revise.text("TEXT", revise->text, "The new text; - reads standard input")->required();
+
+  const Verb<command::Forget> forget(
+      root, chosen, {"forget", "Remove a record everywhere", "loam forget 01jq3x8m"});
+  forget.text("ID", forget->id, "Of the record")->required();
+}
+
+void add_entry_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Put> put(
+      root, chosen,
+      {"put", "Set a key of a map segment", "loam put session_context goal '\"ship 1.0\"'"});
+  put.text("SEGMENT", put->segment, "A map segment")->required();
+  put.text("KEY", put->key, "1 to 400 octets")->required();
+  put.with("JSON", "The value; octets as {\"$octets\": \"hex\"}",
+           [](auto& wanted, auto& text) { wanted.value = parse_json(text); })
+      ->required();
+
+  const Verb<command::Show> show(root, chosen,
+                                 {"show", "Print the value of a key; exit 3 when it has none",
+                                  "loam show session_context goal"});
+  show.text("SEGMENT", show->segment, "A map segment")->required();
+  show.text("KEY", show->key, "The key")->required();
+  show.flag("--heads", show->heads, "Also the concurrent values that lost");
+
+  const Verb<command::Keys> keys(
+      root, chosen, {"keys", "Print the keys that have a value", "loam keys session_context"});
+  keys.text("SEGMENT", keys->segment, "A map segment")->required();
+  keys.with("-n NUMBER", "How many, 1 to 10000 (1000)", [](auto& wanted, auto& text) {
+    wanted.limit = parse_number("-n", text, {1, 10'000});
+  });
+  keys.text("--cursor CURSOR", keys->cursor, "Go on where an earlier list ended (its `next`)");
+
+  const Verb<command::Erase> erase(
+      root, chosen, {"erase", "Take the value of a key away", "loam erase session_context goal"});
+  erase.text("SEGMENT", erase->segment, "A map segment")->required();
+  erase.text("KEY", erase->key, "The key")->required();
+}
+
+void add_network_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Serve> serve(
+      root, chosen,
+      {"serve", "Accept links and keep links to known endpoints, until SIGTERM or SIGINT",
+       "loam serve --listen 127.0.0.1:7700"});
+  serve.text("--listen ADDRESS", serve->options.listen,
+             "Address and port (127.0.0.1:7700); port 0 takes a free one");
+  serve.with(
+      "--every DURATION", "Compare and dial again at least so often (1s)",
+      [](auto& wanted, auto& text) { wanted.options.every = positive_duration("--every", text); });
+
+  const Verb<command::Sync> sync(
+      root, chosen,
+      {"sync", "Exchange with each endpoint what the other lacks",
+       "loam sync ws://127.0.0.1:7700 --timeout 5s",
+       "Exit code: 0 when every peer was reached, 1 when only some were, 6 when none was;\n"
+       "4 or 9 when all of them refused us as denied or untrusted.\n\n"});
+  sync.app()
+      ->add_option("ENDPOINT", sync->options.endpoints, "ws://HOST:PORT; none: the known ones")
+      ->type_name("");
+  sync.with("--timeout DURATION", "Give up after (10s)", [](auto& wanted, auto& text) {
+    wanted.options.timeout = positive_duration("--timeout", text);
+  });
+  sync.flag("--watch", sync->watch, "Keep the links and print each change, until a signal");
+}
+
+void add_looking_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Id> id(root, chosen, {"id", "Print who this instance is", "loam id"});
+
+  const Verb<command::Status> status(
+      root, chosen, {"status", "Print segments, peers and alarms", "loam --json status"});
+  status.flag("--watch", status->watch, "Print it again whenever it changes, until a signal");
+
+  const Verb<command::Digest> digest(
+      root, chosen,
+      {"digest", "Print the hash of each shared segment: equal on instances in step",
+       "loam digest"});
+  digest.text("SEGMENT", digest->segment, "Only this one");
+
+  const Verb<command::Route> route(
+      root, chosen,
+      {"route", "Say where an operation goes, or why not", "loam route write lessons_learned"});
+  route
+      .with("OPERATION", "read, write or remove",
+            [](auto& wanted, auto& text) { wanted.operation = operation_of(text); })
+      ->required();
+  route.text("SEGMENT", route->segment, "Any segment")->required();
+  route.text("INSTANCE", route->instance, "Name of the instance that asks; else this one");
+}
+
+void add_exchange_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Export> exported(root, chosen,
+                                       {"export", "Print records and entries as JSON lines",
+                                        "loam export -s lessons_learned > lessons.jsonl"});
+  exported.texts("-s SEGMENT", exported->query.segments,
+                 "Only this segment; several times for several; none: every shared one");
+  exported.flag("--private", exported->query.include_private, "Private segments too");
+
+  const Verb<command::Import> imported(
+      root, chosen,
+      {"import", "Write what `export` printed; a refused line makes the exit code 1",
+       "loam import lessons.jsonl"});
+  imported.text("FILE", imported->file, "A file, or - for standard input")->required();
+  imported.flag("--dry-run", imported->dry_run, "Check everything, write nothing");
+
+  const Verb<command::Journal> journal(
+      root, chosen, {"journal", "Tell what the journal is for, or drop it", "loam journal --drop"});
+  journal.flag("--drop", journal->drop,
+               "Empty it: peers that return compare contexts instead; loses nothing");
+}
+
+void check_utf8(int count, const char* const* arguments) {
+  for (int i = 1; i < count; ++i) {
+    if (is_utf8(arguments[i])) continue;
+    throw Error(ErrorCode::invalid, "argument " + std::to_string(i) + ": not UTF-8");
+  }
+}
+
+/// What a person reads about arguments that do not parse.
+std::string complaint_of(const CLI::App& root, const CLI::ParseError& outcome) {
+  if (!root.get_subcommands().empty()) return outcome.what();
+  const auto strangers = root.remaining();
+  if (strangers.empty()) return "a command is missing";
+  return "no command is called \"" + strangers.front() + "\"";
+}
+
+std::string hint_of(const CLI::App& root) {
+  const auto commands = root.get_subcommands();
+  return commands.empty() ? "loam --help" : "loam " + commands.front()->get_name() + " --help";
+}
+
+void add_everything(CLI::App& root, CommandLine& line) {
+  root.set_version_flag("--version", "loam " LOAM_VERSION);
+  root.add_option_function<std::string>(
+          "-C", [&line](const std::string& dir) { line.dir = dir; },
+          "Directory of the instance ($LOAM_DIR, else ~/.loam)")
+      ->type_name("DIR");
+  root.add_flag("--json", line.json, "Print exactly one JSON object, also for errors");
+  root.footer(
+      "Example:\n  loam init alpha && loam remember 'Retry 429 with jitter'\n\n"
+      "loam COMMAND --help tells more about each.");
+  root.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  root.require_subcommand(1);
+  add_init(root, line.command);
+  add_looking_commands(root, line.command);
+  add_remember(root, line.command);
+  add_recall(root, line.command);
+  add_record_commands(root, line.command);
+  add_entry_commands(root, line.command);
+  add_network_commands(root, line.command);
+  add_exchange_commands(root, line.command);
+}
+
+}  // namespace
+
+std::variant<CommandLine, Answer> parse_command_line(int count, const char* const* arguments) {
+  CommandLine line;
+  CLI::App root("loam: federated memory for agents", "loam");
+  add_everything(root, line);
+  try {
+    check_utf8(count, arguments);
+    root.parse(count, arguments);
+  } catch (const CLI::ParseError& outcome) {
+    std::ostringstream answer;
+    std::ostringstream complaint;
+    if (root.exit(outcome, answer, complaint) == 0) return Answer{answer.str()};
+    throw HintedError(Error(ErrorCode::invalid, "arguments: " + complaint_of(root, outcome)),
+                      hint_of(root));
+  } catch (const Error& error) {
+    throw HintedError(error, hint_of(root));
+  }
+  return line;
+}
+
+bool wants_json(int count, const char* const* arguments) {
+  for (int i = 1; i < count; ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--json") return true;
+    if (argument == "--") return false;
+  }
+  return false;
+}
+
+}  // namespace loam::cli

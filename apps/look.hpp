@@ -1,0 +1,15 @@
+#pragma once
+
+#include "apps/commands.hpp"
+#include "apps/instance.hpp"
+
+/// Commands that make an instance or look at it. Each returns the exit code.
+namespace loam::cli {
+
+int run(const command::Init& init, const Shell& shell);
+int run(const command::Id& id, const Shell& shell);
+int run(const command::Status& status, const Shell& shell);
+int run(const command::Digest& digest, const Shell& shell);
+int run(const command::Route& route, const Shell& shell);
+
+}  // namespace loam::cli

@@ -1,0 +1,192 @@
+#include "apps/records.hpp"
+
+#include <algorithm>
+#include <boost/json/value.hpp>
+
+#include "apps/batch.hpp"
+#include "apps/input.hpp"
+#include "apps/shapes.hpp"
+#include "apps/text.hpp"
+#include "apps/time_text.hpp"
+#include "lib/json_value.hpp"
+
+namespace loam::cli {
+namespace {
+
+constexpr std::size_t text_columns = 60;
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const auto& text : texts) {
+    if (!out.empty()) out += ", ";
+    out += printable(text);
+  }
+  return out;
+}
+
+std::string heading(const Record& record) {
+  return printable_start(record.title.empty() ? record.text : record.title, text_columns);
+}
+
+void print_list(const std::vector<Record>& records, Output& out) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& record : records) {
+    rows.push_back({record.id, record.segment, print_time(record.updated_ms),
+                    joined(record.authors), heading(record)});
+  }
+  out.write(table(rows));
+}
+
+void print_record(const Record& record, Output& out) {
+  std::vector<std::vector<std::string>> rows{{"id", record.id},
+                                             {"segment", record.segment},
+                                             {"type", printable(record.type)},
+                                             {"authors", joined(record.authors)},
+                                             {"created", print_time(record.created_ms)},
+                                             {"updated", print_time(record.updated_ms)}};
+  const auto add = [&rows](const char* name, const std::string& value) {
+    if (!value.empty()) rows.push_back({name, value});
+  };
+  add("title", printable(record.title));
+  add("tags", joined(record.tags));
+  add("thread", printable(record.thread_id));
+  add("supersedes", joined(record.supersedes));
+  if (record.expires_at_ms != 0) add("expires", print_time(record.expires_at_ms));
+  if (record.confidence) add("confidence", serialized(record.confidence->score));
+  if (record.retracted) add("state", "retracted");
+  for (const auto& word : record.provenance) {
+    add("said by", printable(word.author) + " at " + print_time(word.at_ms) +
+                       (word.agent.empty() ? "" : " through " + printable(word.agent)) +
+                       (word.source.empty() ? "" : " from " + printable(word.source)));
+  }
+  out.write(table(rows) + printable_block(record.text) + "\n");
+}
+
+void print_hits(const RecallResult& result, const command::Recall& recall, Output& out) {
+  for (const auto& hit : result.items) {
+    const Record& record = hit.record;
+    out.write(record.id + "  " + record.segment + "  " + joined(record.authors) + "  " +
+              print_time(record.updated_ms) + "  score " + serialized(hit.score) + "\n");
+    if (!record.title.empty()) out.write("  " + printable_start(record.title, text_columns) + "\n");
+    out.write("  " + printable_start(record.text, 3 * text_columns) + "\n");
+    if (recall.query.explain) out.write("  why " + printable(serialized(to_json(hit.why))) + "\n");
+  }
+  if (result.items.empty()) say("nothing found");
+  if (result.coverage.unindexed > 0) {
+    say("not yet searched: " + std::to_string(result.coverage.unindexed) + " records");
+  }
+  if (result.coverage.partial) say("not answering: " + joined(result.coverage.unreachable));
+  if (result.next) say("more with --offset " + *result.next);
+}
+
+/// The cursor of a list of several segments: the segment that it stopped in, and the cursor there.
+struct Place {
+  std::size_t segment = 0;
+  std::string cursor;
+};
+
+Place place_of(const command::List& list) {
+  if (list.segments.size() < 2 || list.cursor.empty()) return {0, list.cursor};
+  const auto colon = list.cursor.find(':');
+  const std::string name = list.cursor.substr(0, colon);
+  const auto found = std::find(list.segments.begin(), list.segments.end(), name);
+  if (colon == std::string::npos || found == list.segments.end()) {
+    throw Error(ErrorCode::invalid, "--cursor: not of a list of these segments");
+  }
+  return {static_cast<std::size_t>(found - list.segments.begin()), list.cursor.substr(colon + 1)};
+}
+
+/// One segment after the other.
+RecordPage page_of(const Memory& memory, const command::List& list) {
+  Place place = place_of(list);
+  if (list.segments.size() < 2) {
+    const std::string segment = list.segments.empty() ? std::string() : list.segments.front();
+    return memory.list({.segment = segment, .limit = list.limit, .cursor = place.cursor});
+  }
+  for (const auto& name : list.segments) memory.segments().find(name);
+  RecordPage all;
+  for (; place.segment < list.segments.size(); ++place.segment, place.cursor.clear()) {
+    const std::string& name = list.segments[place.segment];
+    if (all.items.size() == list.limit) {
+      all.next = name + ":";
+      break;
+    }
+    RecordPage page = memory.list(
+        {.segment = name, .limit = list.limit - all.items.size(), .cursor = place.cursor});
+    std::move(page.items.begin(), page.items.end(), std::back_inserter(all.items));
+    if (page.next) {
+      all.next = name + ":" + *page.next;
+      break;
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+int run(const command::Remember& remember, const Shell& shell) {
+  if (remember.batch) return run_batch(remember, shell);
+  Memory memory = open_memory(shell);
+  if (remember.packet) {
+    const std::string json = read_whole(*remember.packet, line_octets_max);
+    answer(shell, memory.write(packet_from_json(json)));
+    return 0;
+  }
+  NewRecord record = remember.record;
+  record.text = text_argument(record.text);
+  answer(shell, memory.remember(record));
+  return 0;
+}
+
+int run(const command::Recall& recall, const Shell& shell) {
+  const Memory memory = open_memory(shell);
+  const RecallResult result = memory.recall(recall.query);
+  if (shell.json) {
+    shell.out.write_line(shape(result));
+  } else {
+    print_hits(result, recall, shell.out);
+  }
+  return 0;
+}
+
+int run(const command::Get& get, const Shell& shell) {
+  const Memory memory = open_memory(shell);
+  const auto record = memory.get(get.id);
+  if (!record) throw Error(ErrorCode::not_found, "record " + get.id + ": none has this id");
+  if (shell.json) {
+    shell.out.write_line(shape(*record));
+  } else {
+    print_record(*record, shell.out);
+  }
+  return 0;
+}
+
+int run(const command::List& list, const Shell& shell) {
+  const Memory memory = open_memory(shell);
+  const RecordPage page = page_of(memory, list);
+  if (shell.json) {
+    boost::json::array items;
+    for (const auto& record : page.items) items.push_back(shape(record));
+    shell.out.write_line(
+        boost::json::object{{"items", std::move(items)}, {"next", cursor_shape(page.next)}});
+    return 0;
+  }
+  print_list(page.items, shell.out);
+  if (page.items.empty()) say("no records");
+  if (page.next) say("more with --cursor " + *page.next);
+  return 0;
+}
+
+int run(const command::Revise& revise, const Shell& shell) {
+  Memory memory = open_memory(shell);
+  answer(shell, memory.revise(revise.id, text_argument(revise.text)));
+  return 0;
+}
+
+int run(const command::Forget& forget, const Shell& shell) {
+  Memory memory = open_memory(shell);
+  answer(shell, memory.forget(forget.id));
+  return 0;
+}
+
+}  // namespace loam::cli

@@ -1,0 +1,166 @@
+#include "lib/commit_queue.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <utility>
+
+#include "crdt/error.hpp"
+
+namespace loam {
+namespace {
+
+constexpr std::chrono::seconds lazy_wait{1};
+
+}  // namespace
+
+CommitQueue::CommitQueue(SharedStore& shared, PrivateStore& priv,
+                         std::function<std::int64_t()> now_ms, std::function<void()> committed)
+    : shared_(shared),
+      private_(priv),
+      now_ms_(std::move(now_ms)),
+      committed_(std::move(committed)) {}
+
+CommitQueue::~CommitQueue() { stop(); }
+
+void CommitQueue::submit(Job job, Full full) {
+  std::unique_lock lock(mutex_);
+  if (full == Full::block) {
+    room_.wait(lock, [&] { return queued_octets_ < commit_queue_octets_max || stopping_; });
+  }
+  if (stopping_) throw Error(ErrorCode::failed, "memory: it is being closed");
+  queued_octets_ += job.octets;
+  queue_.push_back(std::move(job));
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  wake_.notify_one();
+}
+
+void CommitQueue::flush() {
+  const auto reached = std::make_shared<std::promise<void>>();
+  Job marker;
+  marker.shared = [](SharedBatch&) {};
+  marker.done = [reached](std::exception_ptr) { reached->set_value(); };
+  submit(std::move(marker), Full::accept);
+  reached->get_future().wait();
+}
+
+void CommitQueue::stop() {
+  {
+    const std::unique_lock lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+    room_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void CommitQueue::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto has_work = [&] { return !queue_.empty() || stopping_; };
+    if (held_.empty()) {
+      wake_.wait(lock, has_work);
+    } else if (!wake_.wait_for(lock, lazy_wait, has_work)) {
+      std::vector<Job> jobs = std::exchange(held_, {});
+      lock.unlock();
+      commit(std::move(jobs));
+      lock.lock();
+      continue;
+    }
+    if (queue_.empty() && held_.empty()) return;  // stopping, and nothing is left
+    std::vector<Job> jobs = take(lock);
+    lock.unlock();
+    if (!jobs.empty()) commit(std::move(jobs));
+    lock.lock();
+  }
+}
+
+// The next commit's jobs; or none, when only lazy ones wait: those are answered and held.
+std::vector<Job> CommitQueue::take(std::unique_lock<std::mutex>& lock) {
+  std::vector<Job> jobs = std::exchange(held_, {});
+  std::size_t octets = 0;
+  bool is_lazy = !stopping_;
+  while (!queue_.empty() && jobs.size() < commit_jobs_max && octets < commit_octets_max) {
+    octets += queue_.front().octets;
+    is_lazy = is_lazy && queue_.front().lazy;
+    jobs.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queued_octets_ -= octets;
+  room_.notify_all();
+  if (!is_lazy) return jobs;
+  lock.unlock();
+  for (Job& job : jobs) {
+    if (job.done) std::exchange(job.done, nullptr)(nullptr);
+  }
+  lock.lock();
+  held_ = std::move(jobs);
+  return {};
+}
+
+// Runs a group of jobs in one transaction. A job that fails is left out and the others run again;
+// when the transaction itself fails, each job is tried alone, so that the innocent ones get
+// through.
+template <class Run>
+void CommitQueue::commit_group(std::vector<Job*> jobs, Run&& run) {
+  std::vector<std::pair<Job*, std::exception_ptr>> ended;
+  while (!jobs.empty()) {
+    const bool all_remove = std::all_of(jobs.begin(), jobs.end(), [](const Job* job) {
+      return job->space == lmdb::Space::removal;
+    });
+    const auto space = all_remove ? lmdb::Space::removal : lmdb::Space::normal;
+    std::size_t current = jobs.size();
+    try {
+      run(jobs, current, space);
+      for (Job* job : jobs) ended.emplace_back(job, nullptr);
+      jobs.clear();
+    } catch (const Error& error) {
+      const bool is_own = current < jobs.size() && error.code() != ErrorCode::out_of_space;
+      if (is_own) {
+        ended.emplace_back(jobs[current], std::current_exception());
+        jobs.erase(jobs.begin() + static_cast<std::ptrdiff_t>(current));
+      } else if (jobs.size() == 1) {
+        ended.emplace_back(jobs.front(), std::current_exception());
+        jobs.clear();
+      } else {
+        for (Job* job : jobs) commit_group({job}, run);
+        jobs.clear();
+      }
+    } catch (...) {
+      for (Job* job : jobs) ended.emplace_back(job, std::current_exception());
+      jobs.clear();
+    }
+  }
+  for (auto& [job, failure] : ended) {
+    if (job->done) std::exchange(job->done, nullptr)(failure);
+  }
+}
+
+void CommitQueue::commit(std::vector<Job> jobs) {
+  std::vector<Job*> shared;
+  std::vector<Job*> priv;
+  for (Job& job : jobs) (job.shared ? shared : priv).push_back(&job);
+  const std::int64_t now = now_ms_();
+  commit_group(shared,
+               [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+                 shared_.env().write(
+                     [&](lmdb::WriteTxn& txn) {
+                       SharedBatch batch(shared_, txn, now);
+                       for (current = 0; current < group.size(); ++current)
+                         group[current]->shared(batch);
+                       batch.finish();
+                     },
+                     space);
+                 committed_();
+               });
+  commit_group(priv, [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+    private_.env().write(
+        [&](lmdb::WriteTxn& txn) {
+          PrivateBatch batch(private_, txn);
+          for (current = 0; current < group.size(); ++current) group[current]->priv(batch);
+        },
+        space);
+  });
+}
+
+}  // namespace loam

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "lib/private_store.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+
+/// Octets that may wait for the writer before callers that may block do so.
+inline constexpr std::size_t commit_queue_octets_max = std::size_t{64} << 20;
+
+/// What goes into one commit at most.
+inline constexpr std::size_t commit_jobs_max = 8'192;
+inline constexpr std::size_t commit_octets_max = std::size_t{16} << 20;
+
+/// One thing to do in a write transaction. Exactly one of the bodies is set.
+struct Job {
+  /// May run more than once, in fresh transactions: assigns its results anew every time. What it throws
+  /// is its own failure; the other jobs of the commit go on without it.
+  std::function<void(SharedBatch&)> shared;
+  std::function<void(PrivateBatch&)> priv;
+
+  /// Called once, on the writer thread, when the job is durable (null) or has failed. Does not throw.
+  std::function<void(std::exception_ptr)> done;
+
+  std::size_t octets = 0;                       ///< about what it writes
+  lmdb::Space space = lmdb::Space::normal;
+  bool lazy = false;  ///< losing it is harmless: it waits for another job's commit, or a second
+};
+
+/// The one thread that writes: takes all jobs that have queued up into one transaction per environment
+/// (group commit), so that a commit's sync is shared by all that waited for the one before. Thread-safe.
+class CommitQueue {
+ public:
+  /// `committed` is called on the writer thread after every commit of the shared environment.
+  CommitQueue(SharedStore& shared, PrivateStore& priv, std::function<std::int64_t()> now_ms,
+         std::function<void()> committed);
+
+  /// Finishes what is queued, then ends the thread.
+  ~CommitQueue();
+
+  enum class Full { block, accept };
+
+  /// Queues a job. When too much waits already, blocks, or with `accept` takes it all the same (the
+  /// caller bounds itself). Throws Error(failed) after `stop`.
+  void submit(Job job, Full full);
+
+  /// Returns when everything that was queued before has been done, lazy jobs included.
+  void flush();
+
+  void stop();
+
+ private:
+  void run();
+  std::vector<Job> take(std::unique_lock<std::mutex>& lock);
+  void commit(std::vector<Job> jobs);
+  template <class Run>
+  void commit_group(std::vector<Job*> jobs, Run&& run);
+
+  SharedStore& shared_;
+  PrivateStore& private_;
+  std::function<std::int64_t()> now_ms_;
+  std::function<void()> committed_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable room_;
+  std::deque<Job> queue_;
+  std::vector<Job> held_;  ///< lazy jobs, already answered
+  std::size_t queued_octets_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;  ///< started by the first job: a process that only reads has none
+};
+
+}  // namespace loam

@@ -1,0 +1,245 @@
+#include "lib/config.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+
+#include "crdt/error.hpp"
+#include "lib/descriptor.hpp"
+
+namespace loam {
+namespace {
+
+constexpr std::uint64_t map_octets_least = std::uint64_t{1} << 20;
+constexpr std::uint64_t map_octets_greatest = std::uint64_t{1} << 46;  // of a 47-bit address space
+constexpr std::uint64_t journal_entries_greatest = 1'000'000'000;
+constexpr std::size_t config_octets_max = std::size_t{1} << 20;
+constexpr std::size_t endpoints_max = 1'024;
+constexpr std::size_t endpoint_octets_max = 1'024;
+
+/// Reads one document and names file, line and key when something is wrong. One thread.
+class Reader {
+ public:
+  explicit Reader(const std::filesystem::path& path) : path_(path.string()) {}
+
+  Config read(const toml::table& root) {
+    Config config;
+    for (const auto& [key, node] : root) {
+      if (key == "endpoints") {
+        read_endpoints(node, config);
+      } else if (key == "segments") {
+        read_segments(node, config);
+      } else if (key == "store") {
+        read_store(node, config);
+      } else {
+        unknown(key, "");
+      }
+    }
+    return config;
+  }
+
+  [[noreturn]] void reject(const toml::source_region& at, const std::string& why) const {
+    throw Error(ErrorCode::invalid, path_ + ": line " + std::to_string(at.begin.line) + ": " + why);
+  }
+
+ private:
+  [[noreturn]] void unknown(const toml::key& key, const std::string& inside) const {
+    reject(key.source(), inside + std::string(key.str()) + ": no such key");
+  }
+
+  void read_endpoints(const toml::node& node, Config& config) const {
+    const toml::array& list = list_of(node, "endpoints");
+    if (list.size() > endpoints_max) {
+      reject(node.source(), "endpoints: " + std::to_string(list.size()) + ", limit " +
+                                std::to_string(endpoints_max));
+    }
+    for (const toml::node& entry : list) {
+      const std::string endpoint = text_of(entry, "endpoints");
+      if (endpoint.empty() || endpoint.size() > endpoint_octets_max) {
+        reject(entry.source(),
+               "endpoints: an endpoint is 1 to " + std::to_string(endpoint_octets_max) + " octets");
+      }
+      config.endpoints.push_back(endpoint);
+    }
+  }
+
+  void read_segments(const toml::node& node, Config& config) const {
+    for (const toml::node& entry : list_of(node, "segments")) {
+      config.segments.push_back(read_segment(table_of(entry, "segments")));
+    }
+  }
+
+  Segment read_segment(const toml::table& table) const {
+    Segment segment;
+    for (const auto& [key, node] : table) {
+      if (key == "name") {
+        segment.name = text_of(node, "segments.name");
+        if (!is_name(segment.name)) reject(node.source(), "segments.name: not a segment name");
+      } else if (key == "scope") {
+        segment.scope =
+            one_of(node, "segments.scope", "private", "shared") ? Scope::shared : Scope::priv;
+      } else if (key == "kind") {
+        segment.kind = one_of(node, "segments.kind", "set", "map") ? Kind::map : Kind::set;
+      } else if (key == "governed") {
+        const toml::value<bool>* governed = node.as_boolean();
+        if (!governed) reject(node.source(), "segments.governed: not true or false");
+        segment.governed = governed->get();
+      } else {
+        unknown(key, "segments.");
+      }
+    }
+    for (const char* needed : {"name", "scope", "kind"}) {
+      if (!table.contains(needed)) {
+        reject(table.source(), "segments." + std::string(needed) + ": missing");
+      }
+    }
+    return segment;
+  }
+
+  void read_store(const toml::node& node, Config& config) const {
+    for (const auto& [key, entry] : table_of(node, "store")) {
+      if (key == "map_octets_max") {
+        config.map_octets_max =
+            number_of(entry, "store.map_octets_max", {map_octets_least, map_octets_greatest});
+      } else if (key == "journal_entries_max") {
+        config.journal_entries_max =
+            number_of(entry, "store.journal_entries_max", {0, journal_entries_greatest});
+      } else {
+        unknown(key, "store.");
+      }
+    }
+  }
+
+  const toml::array& list_of(const toml::node& node, const char* key) const {
+    const toml::array* list = node.as_array();
+    if (!list) reject(node.source(), std::string(key) + ": not a list");
+    return *list;
+  }
+
+  const toml::table& table_of(const toml::node& node, const char* key) const {
+    const toml::table* table = node.as_table();
+    if (!table) reject(node.source(), std::string(key) + ": not a table");
+    return *table;
+  }
+
+  std::string text_of(const toml::node& node, const char* key) const {
+    const toml::value<std::string>* text = node.as_string();
+    if (!text) reject(node.source(), std::string(key) + ": not a text");
+    return text->get();
+  }
+
+  // Whether the text is the second of the two.
+  bool one_of(const toml::node& node, const char* key, std::string_view first,
+              std::string_view second) const {
+    const std::string text = text_of(node, key);
+    if (text != first && text != second) {
+      reject(node.source(), std::string(key) + ": not \"" + std::string(first) + "\" or \"" +
+                                std::string(second) + "\"");
+    }
+    return text == second;
+  }
+
+  struct Bounds {
+    std::uint64_t least;
+    std::uint64_t greatest;
+  };
+
+  std::uint64_t number_of(const toml::node& node, const char* key, Bounds bounds) const {
+    const toml::value<std::int64_t>* number = node.as_integer();
+    if (!number) reject(node.source(), std::string(key) + ": not an integer");
+    const std::int64_t value = number->get();
+    const bool is_inside = value >= 0 && static_cast<std::uint64_t>(value) >= bounds.least &&
+                           static_cast<std::uint64_t>(value) <= bounds.greatest;
+    if (!is_inside) {
+      reject(node.source(), std::string(key) + ": " + std::to_string(value) + ", must be " +
+                                std::to_string(bounds.least) + " to " +
+                                std::to_string(bounds.greatest));
+    }
+    return static_cast<std::uint64_t>(value);
+  }
+
+  std::string path_;
+};
+
+std::filesystem::path config_path(const std::filesystem::path& dir) { return dir / "config.toml"; }
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text(config_octets_max + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!in.is_open() || in.bad()) {
+    throw Error(ErrorCode::failed, path.string() + ": cannot read it");
+  }
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > config_octets_max) {
+    throw Error(ErrorCode::invalid, path.string() + ": over the limit of " +
+                                        std::to_string(config_octets_max) + " octets");
+  }
+  return text;
+}
+
+constexpr std::string_view default_config =
+    R"(# What is not set here has the default shown.
+
+# Peers to keep links to.
+# endpoints = ["ws://127.0.0.1:7701"]
+
+[store]
+# The store may grow to this many octets, then writes are refused.
+# map_octets_max = 68719476736
+
+# Changes remembered for each segment so that returning peers catch up quickly; 0: none.
+# journal_entries_max = 100000
+
+# Further segments. scope: "shared" (replicated) or "private" (stays here); kind: "set" (records) or
+# "map" (keys and values); governed: only a shared map can be.
+# [[segments]]
+# name = "team_notes"
+# scope = "shared"
+# kind = "set"
+# governed = false
+)";
+
+}  // namespace
+
+Config load_config(const std::filesystem::path& dir) {
+  const auto path = config_path(dir);
+  std::error_code code;
+  const auto status = std::filesystem::symlink_status(path, code);
+  if (status.type() == std::filesystem::file_type::not_found) return {};
+  const std::string text = read_text(path);
+  Reader reader(path);
+  Config config;
+  try {
+    const toml::table root = toml::parse(text, path.string());
+    config = reader.read(root);
+  } catch (const toml::parse_error& error) {
+    reader.reject(error.source(), std::string(error.description()));
+  }
+  try {
+    (void)SegmentTable(config.segments);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::invalid, path.string() + ": " + std::string(error.message()));
+  }
+  return config;
+}
+
+void write_default_config(const std::filesystem::path& dir) {
+  const auto path = config_path(dir);
+  const Descriptor file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (file.number() < 0 && errno == EEXIST) return;
+  if (file.number() < 0) throw_errno(errno, path.string() + ": cannot make it");
+  const auto put = write(file.number(), default_config.data(), default_config.size());
+  if (put != static_cast<ssize_t>(default_config.size())) {
+    throw_errno(put < 0 ? errno : ENOSPC, path.string() + ": cannot write it");
+  }
+  sync(file, path);
+}
+
+}  // namespace loam

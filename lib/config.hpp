@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/lmdb.hpp"
+#include "lib/segment.hpp"
+
+namespace loam {
+
+/// What config.toml says; every key has a default.
+struct Config {
+  std::vector<Segment> segments;        ///< [[segments]] name, scope, kind, governed
+  std::vector<std::string> endpoints;   ///< endpoints: peers to keep links to
+  std::uint64_t map_octets_max = lmdb::map_octets_max;  ///< store.map_octets_max, at least 1 MiB
+  std::uint64_t journal_entries_max = 100'000;          ///< store.journal_entries_max, per segment; 0: no journal
+
+  bool operator==(const Config&) const = default;
+};
+
+/// Reads `dir/config.toml`; a missing file is the defaults. Throws Error(invalid) for broken TOML, an
+/// unknown key, a wrong type or value: naming file, line and key.
+Config load_config(const std::filesystem::path& dir);
+
+/// Writes a commented file with the defaults, 0600, unless there is one.
+void write_default_config(const std::filesystem::path& dir);
+
+}  // namespace loam

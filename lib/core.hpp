@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+
+#include "lib/commit_queue.hpp"
+#include "lib/identity.hpp"
+#include "lib/memory.hpp"
+#include "lib/private_store.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+
+/// The name of the registry segment.
+inline constexpr std::string_view registry_segment = "instance_registry";
+
+/// One open instance without its network: what every part of Memory works on. Immutable but for the
+/// stores and the queue, which look after themselves.
+struct Core {
+  explicit Core(const Options& options);
+
+  std::int64_t now_ms() const { return options.now_ms(); }
+  void log(LogLevel level, std::string_view text) const;
+
+  /// The segment of a name, which must be of that kind. Throws Error(unknown_segment), Error(invalid).
+  const Segment& segment(std::string_view name, Kind kind) const;
+
+  Options options;
+  Config config;
+  SegmentTable segments;
+  InstanceKey key;
+  SharedStore shared;
+  PrivateStore priv;
+  Identity identity;
+  std::function<void()> on_commit;  ///< set by the network part before it starts; may be empty
+  std::mutex on_commit_mutex;
+  CommitQueue queue;
+};
+
+}  // namespace loam

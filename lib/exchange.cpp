@@ -1,0 +1,234 @@
+#include <boost/json.hpp>
+#include <utility>
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+#include "lib/json_value.hpp"
+#include "lib/lookup.hpp"
+#include "lib/memory_impl.hpp"
+#include "lib/write_plan.hpp"
+
+namespace loam {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t export_page = 1'000;
+constexpr std::size_t import_group = 1'000;
+constexpr std::size_t line_octets_max = std::size_t{2} << 20;
+
+json::array texts(const std::vector<std::string>& list) {
+  json::array array;
+  for (const std::string& text : list) array.emplace_back(text);
+  return array;
+}
+
+void put_text(json::object& object, const char* key, const std::string& text) {
+  if (!text.empty()) object[key] = text;
+}
+
+// A record as an envelope, so that whoever reads envelopes reads it.
+json::object envelope_of(const Record& record, Scope scope) {
+  json::object packet{{"packet_type", record.type},
+                      {"segment", record.segment},
+                      {"payload", to_json(Value(record.payload))},
+                      {"timestamp_ms", record.created_ms}};
+  // A private record is known by its packet id: importing it again finds it.
+  if (scope == Scope::priv) packet["packet_id"] = record.id;
+  if (!record.tags.empty()) packet["tags"] = texts(record.tags);
+  if (!record.metadata.empty()) packet["metadata"] = to_json(Value(record.metadata));
+  if (!record.provenance.empty() && !record.provenance.front().source.empty()) {
+    packet["provenance"] = json::object{{"source", record.provenance.front().source}};
+  }
+  if (record.confidence) {
+    json::object confidence{{"score", record.confidence->score}};
+    put_text(confidence, "rationale", record.confidence->rationale);
+    packet["confidence"] = std::move(confidence);
+  }
+  put_text(packet, "thread_id", record.thread_id);
+  if (record.expires_at_ms != 0) packet["expires_at_ms"] = record.expires_at_ms;
+  return packet;
+}
+
+std::uint64_t export_set(const Core& core, const Segment& segment,
+                         const std::function<void(std::string_view)>& sink) {
+  std::uint64_t count = 0;
+  ListQuery query{segment.name, export_page, {}};
+  while (true) {
+    const RecordPage page = list_records(core, query);
+    for (const Record& record : page.items) {
+      sink(json::serialize(json::object{{"id", record.id},
+                                        {"authors", texts(record.authors)},
+                                        {"packet", envelope_of(record, segment.scope)}}));
+    }
+    count += page.items.size();
+    if (!page.next) return count;
+    query.cursor = *page.next;
+  }
+}
+
+std::uint64_t export_map(const Core& core, const Segment& segment,
+                         const std::function<void(std::string_view)>& sink) {
+  std::uint64_t count = 0;
+  std::string after;
+  while (true) {
+    const KeyPage page = list_keys(core, segment, after, export_page);
+    for (const std::string& key : page.items) {
+      const auto entries = read_entries(core, segment, key);
+      if (entries.empty() || !entries.front().value) continue;
+      const Entry& entry = entries.front();
+      sink(json::serialize(json::object{{"segment", entry.segment},
+                                        {"key", entry.key},
+                                        {"value", to_json(*entry.value)},
+                                        {"author", entry.author},
+                                        {"at_ms", entry.at_ms}}));
+      ++count;
+    }
+    if (!page.next) return count;
+    after = *page.next;
+  }
+}
+
+// Which segments an export is of; private ones only when they were asked for.
+std::vector<const Segment*> exported_segments(const ExportQuery& query,
+                                              const SegmentTable& table) {
+  std::vector<const Segment*> segments;
+  if (query.segments.empty()) {
+    for (const Segment& segment : table.all()) {
+      const bool wanted = segment.scope == Scope::shared ? segment.name != registry_segment
+                                                         : query.include_private;
+      if (wanted) segments.push_back(&segment);
+    }
+    return segments;
+  }
+  for (const std::string& name : query.segments) {
+    const Segment& segment = table.find(name);
+    if (segment.scope == Scope::priv && !query.include_private) {
+      throw Error(ErrorCode::denied, "export: segment " + segment.name +
+                                         " is private: ask for private segments explicitly");
+    }
+    segments.push_back(&segment);
+  }
+  return segments;
+}
+
+const json::object& object_of(const json::value& value, const char* what) {
+  if (const auto* object = value.if_object()) return *object;
+  throw Error(ErrorCode::invalid, std::string("import: ") + what + " is not an object");
+}
+
+std::string claimed_authors(const json::object& line) {
+  std::string claimed;
+  const auto add = [&](const json::value& author) {
+    if (!author.is_string()) return;
+    if (!claimed.empty()) claimed += ", ";
+    claimed += std::string_view(author.get_string());
+  };
+  if (const auto* authors = line.if_contains("authors"); authors && authors->is_array()) {
+    for (const json::value& author : authors->get_array()) add(author);
+  }
+  if (const auto* author = line.if_contains("author")) add(*author);
+  return claimed;
+}
+
+// One line of an export as something to write.
+struct Imported {
+  PlannedWrite write;
+  bool existing = false;
+};
+
+PacketEnvelope imported_packet(const json::object& line) {
+  const auto* wrapped = line.if_contains("packet");
+  if (!wrapped) return packet_from_json(json::serialize(line));
+  PacketEnvelope packet = packet_from_json(json::serialize(object_of(*wrapped, "packet")));
+  if (packet.provenance.source_agent.empty()) {
+    packet.provenance.source_agent = claimed_authors(line);
+  }
+  return packet;
+}
+
+Imported plan_import(const Core& core, const std::string& text) {
+  const json::value value = to_json(parse_json(text, {.octets_max = line_octets_max}));
+  const json::object& line = object_of(value, "the line");
+  Imported imported;
+  if (const auto* key = line.if_contains("key")) {
+    const auto* segment = line.if_contains("segment");
+    const auto* assigned = line.if_contains("value");
+    if (!key->is_string() || !segment || !segment->is_string() || !assigned) {
+      throw Error(ErrorCode::invalid, "import: an entry needs segment, key and value");
+    }
+    PlannedWrite& write = imported.write;
+    write.segment = &core.segment(std::string_view(segment->get_string()), Kind::map);
+    write.key = std::string_view(key->get_string());
+    write.value = value_octets(from_json(*assigned));
+    // An old export must not overrule what has been decided since.
+    imported.existing = !read_entries(core, *write.segment, write.key).empty();
+    return imported;
+  }
+  imported.write = plan_write(core, imported_packet(line));
+  const Segment& segment = *imported.write.segment;
+  if (segment.kind == Kind::set && segment.scope == Scope::shared) {
+    const ElementId element = element_of(segment.name, imported.write.parts.content);
+    const SegmentNumber number = core.shared.number(segment.name);
+    imported.existing = core.shared.read([&](const SharedReader& reader) {
+      return !reader.dots_of(number, element).empty();
+    });
+  }
+  return imported;
+}
+
+}  // namespace
+
+std::uint64_t Memory::export_records(const ExportQuery& query,
+                                     const std::function<void(std::string_view line)>& sink) const {
+  std::uint64_t count = 0;
+  for (const Segment* segment : exported_segments(query, impl_->core.segments)) {
+    count += segment->kind == Kind::set ? export_set(impl_->core, *segment, sink)
+                                        : export_map(impl_->core, *segment, sink);
+  }
+  return count;
+}
+
+ImportReport Memory::import_records(
+    const std::function<std::optional<std::string>()>& next_line, bool dry_run,
+    const std::function<void(std::uint64_t)>& progress) {
+  Core& core = impl_->core;
+  ImportReport report;
+  std::vector<PlannedWrite> group;
+  std::uint64_t lines = 0;
+  const auto write_group = [&] {
+    if (group.empty()) return;
+    const auto promise = std::make_shared<std::promise<std::vector<Receipt>>>();
+    submit_writes(core, std::exchange(group, {}),
+                  [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
+                    failure ? promise->set_exception(failure)
+                            : promise->set_value(std::move(receipts));
+                  });
+    for (const Receipt& receipt : promise->get_future().get()) {
+      receipt.existing ? ++report.existing : ++report.written;
+    }
+  };
+  while (const auto line = next_line()) {
+    ++lines;
+    if (line->empty()) continue;
+    try {
+      Imported imported = plan_import(core, *line);
+      if (imported.existing) {
+        ++report.existing;
+      } else if (dry_run) {
+        ++report.written;
+      } else {
+        group.push_back(std::move(imported.write));
+      }
+    } catch (const Error& error) {
+      report.refused.emplace_back(lines, error.what());
+    }
+    if (group.size() >= import_group) write_group();
+    if (progress && lines % import_group == 0) progress(lines);
+  }
+  write_group();
+  if (progress) progress(lines);
+  return report;
+}
+
+}  // namespace loam

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/core.hpp"
+
+namespace loam {
+
+/// The network half of an open instance: the loop thread with its listener, dialled links and watches.
+/// Constructed with what may be replicated only: of the core it uses the shared store and the queue.
+/// Thread-safe: every call is carried out on the loop thread.
+class Federation {
+ public:
+  /// Starts the loop thread. The core outlives it.
+  explicit Federation(Core& core);
+
+  /// Stops as `stop` does.
+  ~Federation();
+
+  std::string serve(const ServeOptions& options);
+  void connect(const std::string& endpoint);
+  std::future<SyncReport> sync(const SyncOptions& options);
+  Subscription watch(std::vector<std::string> segments,
+                     std::function<void(const Change&)> callback);
+
+  /// Says goodbye to everyone; returns when all links are closed, after 3 s at the latest.
+  void stop();
+
+  /// Stores that this process has a link with now.
+  std::set<StoreId> linked() const;
+
+  class Impl;
+
+ private:
+  std::shared_ptr<Impl> impl_;
+};
+
+/// Endpoints that the configuration and the registry name, without our own.
+std::vector<std::string> known_endpoints(const Core& core);
+
+}  // namespace loam

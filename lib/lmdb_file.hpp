@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "lib/descriptor.hpp"
+
+namespace loam::lmdb {
+
+/// Opens a directory, never through a symlink. With `make`, a missing one is made with mode 0700
+/// (its parent must exist). Throws Error(denied), Error(failed).
+Descriptor open_directory(const std::filesystem::path& dir, bool make);
+
+/// Makes an empty, whole and durable `dir/data.mdb` unless there is one. It is made aside and
+/// linked into place, so a crash never leaves half a file under that name. `directory` is `dir`,
+/// open. Throws Error(denied), Error(failed), Error(out_of_space); Error(damaged) when there is
+/// only a lock file.
+void make_data_file(const std::filesystem::path& dir, const Descriptor& directory,
+                    std::uint64_t map_octets);
+
+/// What the meta pages of a data file say.
+struct DataFile {
+  std::uint64_t map_octets = 0;  ///< the map that its last writer used
+};
+
+/// Checks `dir/data.mdb` against its meta pages, so that LMDB never maps a file that is shorter
+/// than it believes (that is a SIGBUS in the host). Throws Error(damaged), Error(denied),
+/// Error(failed).
+DataFile check_data_file(const std::filesystem::path& dir);
+
+}  // namespace loam::lmdb

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lib/lmdb.hpp"
+#include "lib/lmdb_file.hpp"
+
+namespace loam::lmdb {
+
+/// Throws Error for a code of LMDB or errno; `what` is the thing and what was done to it.
+[[noreturn]] void raise(int code, const std::string& what);
+
+/// Many pass at once, or one alone. Unlike std::shared_mutex under glibc, who wants to be alone is
+/// not starved by a stream of others. Not recursive. Any thread.
+class Gate {
+ public:
+  Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  ~Gate();
+
+  void lock();
+  void unlock() noexcept;
+  void lock_shared();
+  void unlock_shared() noexcept;
+
+ private:
+  pthread_rwlock_t lock_;
+};
+
+/// What stands behind an Env: the LMDB handle and the rules for its map. Transactions pass the gate
+/// together; whoever moves the map passes it alone, because LMDB forbids moving a map in use. The
+/// gate is not recursive, so transactions of one Env do not nest in one thread: that is asserted.
+///
+/// Any thread, except what says "writer only": that needs `writer` locked.
+struct EnvState {
+  EnvState(const EnvOptions& options, Descriptor directory);
+  EnvState(const EnvState&) = delete;
+  EnvState& operator=(const EnvState&) = delete;
+  ~EnvState();
+
+  /// Throws Error(wrong_process) after fork(), Error(failed) when there is no map any more.
+  void check_usable() const;
+
+  /// Throws Error(failed) once a commit failed. Writer only.
+  void check_writable() const;
+
+  /// Throws unless the code is success.
+  void check(int code, const char* doing) const;
+  [[noreturn]] void raise(int code, const char* doing) const;
+
+  /// Pass the gate with others; asserts that this thread is not inside already.
+  void enter();
+  void leave() noexcept;
+  bool inside() const noexcept;
+
+  MDB_envinfo info() const;
+  std::uint64_t octets_used() const;
+
+  /// A read transaction, with the gate passed.
+  MDB_txn* begin_read();
+  void end_read(MDB_txn* txn) noexcept;
+
+  enum class Outcome { committed, map_full, map_resized };
+
+  /// Runs `body` in a write transaction once. Throws what it throws; a commit that the disk refuses
+  /// marks the environment failed. Writer only.
+  Outcome attempt(const std::function<void(MDB_txn*)>& body);
+
+  /// Takes over the map size of another process.
+  void adopt_map();
+
+  /// Brings the map into this process's limits and doubles it when `used` is above 80 %. Writer
+  /// only.
+  void make_room(Space space);
+
+  /// Doubles the map. Throws Error(out_of_space) at the cap. Writer only.
+  void grow(Space space);
+
+  /// Makes the map at least that large, as far as the cap allows. Writer only.
+  void grow_to(std::uint64_t octets);
+
+  /// Clears the slots of dead readers, at most once a minute. Writer only.
+  void clear_stale_readers();
+
+  std::filesystem::path dir;
+  std::vector<std::string> tables;
+  std::vector<MDB_dbi> handles;
+  std::uint64_t octets_max;
+  std::mutex writer;
+  bool map_full = false;            ///< a put of the running transaction found no room; writer only
+  std::atomic<bool> failed{false};  ///< a commit failed: nothing is acknowledged until reopened
+  pid_t process;
+  MDB_env* env = nullptr;
+
+ private:
+  void open_handle(std::uint64_t map_octets);
+  void open_tables();
+  bool find_tables();
+  void make_tables();
+  void resize(std::uint64_t octets);
+  std::uint64_t whole_pages(std::uint64_t octets) const;
+  std::uint64_t cap(Space space) const;
+
+  Descriptor directory_;  ///< keeps the inode number from being used again while this is open
+  mutable Gate gate_;
+  std::atomic<bool> unmapped_{false};  ///< a move of the map failed half-way
+  std::uint64_t page_octets_ = 0;
+  std::chrono::steady_clock::time_point readers_checked_;
+};
+
+}  // namespace loam::lmdb

@@ -1,0 +1,175 @@
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include "crdt/big_endian.hpp"
+#include "crdt/error.hpp"
+#include "lib/lmdb_state.hpp"
+
+namespace loam::lmdb {
+namespace {
+
+constexpr std::size_t checksum_octets = 4;
+
+MDB_txn* txn_of(void* handle) { return static_cast<MDB_txn*>(handle); }
+MDB_cursor* cursor_of(void* handle) { return static_cast<MDB_cursor*>(handle); }
+
+MDB_val value_of(BytesView bytes) {
+  return {bytes.size(), const_cast<std::byte*>(bytes.data())};  // LMDB does not write through it
+}
+
+BytesView view_of(const MDB_val& value) {
+  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
+}
+
+MDB_dbi table_of(const EnvState& env, Table table) {
+  const auto index = static_cast<std::size_t>(table);
+  assert(index < env.handles.size());
+  return env.handles[index];
+}
+
+// The key is the seed: a value under a wrong key does not verify either.
+std::uint32_t checksum(BytesView key, BytesView value) {
+  const XXH64_hash_t seed = XXH3_64bits(key.data(), key.size());
+  return static_cast<std::uint32_t>(XXH3_64bits_withSeed(value.data(), value.size(), seed));
+}
+
+// The name of the table of a handle, for messages.
+std::string table_name(const EnvState& env, MDB_dbi handle) {
+  for (std::size_t i = 0; i < env.handles.size(); ++i) {
+    if (env.handles[i] == handle) return env.tables[i];
+  }
+  return "?";
+}
+
+// Messages get logged and keys may be private: the entry is named by a hash.
+std::string entry_name(BytesView key) {
+  std::array<std::byte, 8> hash{};
+  store_u64(hash.data(), XXH3_64bits(key.data(), key.size()));
+  return "entry " + to_hex(hash);
+}
+
+BytesView verified(const EnvState& env, MDB_dbi table, BytesView key, BytesView stored) {
+  if (stored.size() >= checksum_octets) {
+    const BytesView value = stored.first(stored.size() - checksum_octets);
+    if (load_u32(stored.data() + value.size()) == checksum(key, value)) return value;
+  }
+  throw Error(ErrorCode::damaged, "store " + env.dir.string() + ": table " +
+                                      table_name(env, table) + ": " + entry_name(key) +
+                                      ": its checksum does not match");
+}
+
+void store(EnvState& env, MDB_txn* txn, MDB_dbi table, BytesView key, BytesView value,
+           unsigned flags) {
+  MDB_val key_value = value_of(key);
+  MDB_val room{value.size() + checksum_octets, nullptr};
+  const int code = mdb_put(txn, table, &key_value, &room, flags | MDB_RESERVE);
+  if (code == MDB_MAP_FULL) env.map_full = true;
+  if (code == MDB_KEYEXIST) {
+    throw Error(ErrorCode::failed, "store " + env.dir.string() + ": table " +
+                                       table_name(env, table) +
+                                       ": appended key is not the greatest");
+  }
+  env.check(code, "cannot put");
+  auto* const to = static_cast<std::byte*>(room.mv_data);
+  if (!value.empty()) std::memcpy(to, value.data(), value.size());
+  store_u32(to + value.size(), checksum(key, value));
+}
+
+}  // namespace
+
+std::optional<BytesView> ReadTxn::get(Table table, BytesView key) const {
+  if (key.empty()) return std::nullopt;
+  const MDB_dbi handle = table_of(*env_, table);
+  MDB_val key_value = value_of(key);
+  MDB_val stored{};
+  const int code = mdb_get(txn_of(handle_), handle, &key_value, &stored);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  env_->check(code, "cannot get");
+  return verified(*env_, handle, key, view_of(stored));
+}
+
+Cursor ReadTxn::cursor(Table table) const {
+  MDB_cursor* cursor = nullptr;
+  env_->check(mdb_cursor_open(txn_of(handle_), table_of(*env_, table), &cursor),
+              "cannot open a cursor");
+  return {cursor, this};
+}
+
+std::uint64_t ReadTxn::count(Table table) const {
+  MDB_stat shape{};
+  env_->check(mdb_stat(txn_of(handle_), table_of(*env_, table), &shape), "cannot count");
+  return shape.ms_entries;
+}
+
+void WriteTxn::put(Table table, BytesView key, BytesView value) {
+  store(*env_, txn_of(handle_), table_of(*env_, table), key, value, 0);
+}
+
+void WriteTxn::append(Table table, BytesView key, BytesView value) {
+  store(*env_, txn_of(handle_), table_of(*env_, table), key, value, MDB_APPEND);
+}
+
+bool WriteTxn::erase(Table table, BytesView key) {
+  if (key.empty()) return false;
+  MDB_val key_value = value_of(key);
+  const int code = mdb_del(txn_of(handle_), table_of(*env_, table), &key_value, nullptr);
+  if (code == MDB_NOTFOUND) return false;
+  if (code == MDB_MAP_FULL) env_->map_full = true;
+  env_->check(code, "cannot erase");
+  return true;
+}
+
+Cursor::Cursor(void* handle, const ReadTxn* txn) : handle_(handle), env_(txn->env_) {}
+
+Cursor::Cursor(Cursor&& other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)),
+      env_(other.env_),
+      place_(other.place_),
+      key_(other.key_),
+      value_(other.value_) {}
+
+Cursor::~Cursor() {
+  if (handle_ != nullptr) mdb_cursor_close(cursor_of(handle_));
+}
+
+bool Cursor::seek(BytesView key) {
+  return key.empty() ? first() : move(MDB_SET_RANGE, key, Place::after);
+}
+
+bool Cursor::first() { return move(MDB_FIRST, {}, Place::after); }
+
+bool Cursor::last() { return move(MDB_LAST, {}, Place::before); }
+
+bool Cursor::next() {
+  if (place_ == Place::after) return false;
+  return place_ == Place::before ? first() : move(MDB_NEXT, {}, Place::after);
+}
+
+bool Cursor::previous() {
+  if (place_ == Place::before) return false;
+  return place_ == Place::after ? last() : move(MDB_PREV, {}, Place::before);
+}
+
+bool Cursor::move(int operation, BytesView key, Place otherwise) {
+  key_ = {};
+  value_ = {};
+  MDB_val at = value_of(key);
+  MDB_val stored{};
+  const int code =
+      mdb_cursor_get(cursor_of(handle_), &at, &stored, static_cast<MDB_cursor_op>(operation));
+  if (code == MDB_NOTFOUND) {
+    place_ = otherwise;
+    return false;
+  }
+  env_->check(code, "cannot move a cursor");
+  place_ = Place::entry;
+  key_ = view_of(at);
+  value_ = verified(*env_, mdb_cursor_dbi(cursor_of(handle_)), key_, view_of(stored));
+  return true;
+}
+
+}  // namespace loam::lmdb

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/content.hpp"
+#include "lib/core.hpp"
+
+namespace loam {
+
+/// Names of instances, as the registry says; asks it once per instance. Lives for one read.
+class AuthorNames {
+ public:
+  explicit AuthorNames(const Core& core);
+
+  /// The name, or the id of an instance that the registry does not know.
+  const std::string& of(const SharedReader& reader, const InstanceId& instance);
+
+ private:
+  const Core& core_;
+  SegmentNumber registry_;
+  std::map<InstanceId, std::string> names_;
+};
+
+/// Where a record is.
+struct RecordAddress {
+  const Segment* segment = nullptr;
+  ElementId element;  ///< of a record of a shared segment
+  PacketId packet;    ///< of a record of a private segment
+
+  std::string id() const {
+    return segment->scope == Scope::shared ? element.text() : packet.text();
+  }
+};
+
+/// The record of an id or of a unique prefix of at least 6 characters, in any set segment. Absent: there
+/// is none. Throws Error(invalid) for what is no id, or an ambiguous prefix.
+std::optional<RecordAddress> find_record(const Core& core, std::string_view id);
+
+/// The merged record; absent when it is gone meanwhile.
+std::optional<Record> read_record(const Core& core, const RecordAddress& address);
+
+/// The merged record of the given dots, inside a transaction.
+Record record_of(const Core& core, AuthorNames& names, const SharedReader& reader,
+                 const Segment& segment, const ElementId& element,
+                 const std::vector<StoredDot>& dots);
+Record record_of(const Core& core, const Segment& segment, const PrivateRecord& record);
+
+RecordPage list_records(const Core& core, const ListQuery& query);
+
+/// Assignments of a key, the winner first; empty: never written.
+std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::string_view key);
+
+KeyPage list_keys(const Core& core, const Segment& segment, std::string_view after,
+                  std::size_t limit);
+
+}  // namespace loam

@@ -1,0 +1,257 @@
+#include "lib/memory.hpp"
+
+#include "crdt/codec.hpp"
+#include "lib/core.hpp"
+#include "lib/federation.hpp"
+#include "lib/lookup.hpp"
+#include "lib/memory_impl.hpp"
+#include "lib/search.hpp"
+#include "lib/write_plan.hpp"
+
+namespace loam {
+namespace {
+
+std::vector<PlannedWrite> plan_all(const Core& core, std::span<const PacketEnvelope> packets) {
+  std::vector<PlannedWrite> writes;
+  writes.reserve(packets.size());
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    try {
+      writes.push_back(plan_write(core, packets[i]));
+    } catch (const Error& error) {
+      if (packets.size() == 1) throw;
+      throw Error(error.code(),
+                  "packet " + std::to_string(i) + ": " + std::string(error.message()));
+    }
+  }
+  return writes;
+}
+
+std::future<std::vector<Receipt>> write_all(Core& core, std::vector<PlannedWrite> writes) {
+  const auto promise = std::make_shared<std::promise<std::vector<Receipt>>>();
+  auto future = promise->get_future();
+  submit_writes(core, std::move(writes),
+                [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
+                  failure ? promise->set_exception(failure)
+                          : promise->set_value(std::move(receipts));
+                });
+  return future;
+}
+
+RecordAddress require_record(const Core& core, std::string_view id) {
+  auto address = find_record(core, id);
+  if (!address) throw Error(ErrorCode::not_found, "record " + std::string(id));
+  return *address;
+}
+
+}  // namespace
+
+Memory::Memory(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Memory::Memory(Memory&&) noexcept = default;
+Memory& Memory::operator=(Memory&&) noexcept = default;
+Memory::~Memory() = default;
+
+Memory Memory::open(const Options& options) { return Memory(std::make_unique<Impl>(options)); }
+
+const Identity& Memory::identity() const noexcept { return impl_->core.identity; }
+const SegmentTable& Memory::segments() const noexcept { return impl_->core.segments; }
+
+// ---------------------------------------------------------------- packets
+
+Receipt Memory::write(const PacketEnvelope& packet) {
+  return write(std::span<const PacketEnvelope>(&packet, 1)).front();
+}
+
+std::vector<Receipt> Memory::write(std::span<const PacketEnvelope> packets) {
+  return write_all(impl_->core, plan_all(impl_->core, packets)).get();
+}
+
+std::future<Receipt> Memory::write_async(PacketEnvelope packet) {
+  const auto promise = std::make_shared<std::promise<Receipt>>();
+  auto future = promise->get_future();
+  submit_writes(impl_->core, plan_all(impl_->core, std::span<const PacketEnvelope>(&packet, 1)),
+                [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
+                  failure ? promise->set_exception(failure)
+                          : promise->set_value(std::move(receipts.front()));
+                });
+  return future;
+}
+
+std::future<std::vector<Receipt>> Memory::write_async(std::vector<PacketEnvelope> packets) {
+  return write_all(impl_->core, plan_all(impl_->core, packets));
+}
+
+// ---------------------------------------------------------------- records
+
+Receipt Memory::remember(const NewRecord& record) {
+  const Segment& segment = impl_->core.segment(record.segment, Kind::set);
+  return write(packet_of(record, segment));
+}
+
+std::optional<Record> Memory::get(std::string_view id) const {
+  const auto address = find_record(impl_->core, id);
+  if (!address) return std::nullopt;
+  return read_record(impl_->core, *address);
+}
+
+RecordPage Memory::list(const ListQuery& query) const { return list_records(impl_->core, query); }
+
+RecallResult Memory::recall(const RecallQuery& query) const {
+  check_query(query, impl_->core.segments);
+  RecallResult result;
+  std::vector<Hit> hits = impl_->search.find(query);
+  const std::size_t end = query.offset + query.limit;
+  if (hits.size() > end) result.next = std::to_string(end);
+  for (std::size_t i = query.offset; i < std::min(end, hits.size()); ++i) {
+    result.items.push_back(std::move(hits[i]));
+  }
+  result.coverage = impl_->coverage();
+  return result;
+}
+
+Receipt Memory::revise(std::string_view id, std::string_view text) {
+  Core& core = impl_->core;
+  const RecordAddress address = require_record(core, id);
+  const auto old = read_record(core, address);
+  if (!old) throw Error(ErrorCode::not_found, "record " + std::string(id));
+  const PacketEnvelope packet = revised_packet(*old, text);
+  const Segment& segment = *address.segment;
+  check_packet(packet, segment);
+  Receipt receipt{{}, segment.name, segment.scope, TargetKind::shared_replica, false};
+  Job job;
+  if (segment.scope == Scope::shared) {
+    const PacketParts parts = parts_of(packet, segment, {address.element});
+    job.shared = [&, parts](SharedBatch& batch) {
+      const auto result = batch.revise(core.shared.number(segment.name), address.element,
+                                       parts.content, parts.meta);
+      receipt.id = result.element.text();
+      receipt.existing = result.existing;
+    };
+    run_job(core, std::move(job));
+    return receipt;
+  }
+  const PacketParts parts = parts_of(packet, segment, {ElementId{address.packet.bytes}});
+  const std::int64_t now = core.now_ms();
+  const PrivateRecord revised{mint_packet_id(now),
+                              encode(SetRecord{Clock().next(now), parts.content, parts.meta})};
+  job.priv = [&](PrivateBatch& batch) {
+    const SegmentNumber number = core.priv.number(segment.name);
+    batch.remove(number, address.packet);
+    batch.add(number, revised);
+  };
+  run_job(core, std::move(job));
+  receipt.id = revised.id.text();
+  receipt.target = TargetKind::private_store;
+  return receipt;
+}
+
+Receipt Memory::forget(std::string_view id) {
+  Core& core = impl_->core;
+  const RecordAddress address = require_record(core, id);
+  const Segment& segment = *address.segment;
+  const bool is_shared = segment.scope == Scope::shared;
+  Job job;
+  job.space = lmdb::Space::removal;
+  if (is_shared) {
+    job.shared = [&](SharedBatch& batch) {
+      batch.remove(core.shared.number(segment.name), address.element);
+    };
+  } else {
+    job.priv = [&](PrivateBatch& batch) {
+      batch.remove(core.priv.number(segment.name), address.packet);
+    };
+  }
+  run_job(core, std::move(job));
+  return {address.id(), segment.name, segment.scope,
+          is_shared ? TargetKind::shared_replica : TargetKind::private_store, true};
+}
+
+// ---------------------------------------------------------------- entries
+
+Receipt Memory::put(std::string_view segment, std::string_view key, const Value& value) {
+  return impl_->assign(segment, key, value_octets(value));
+}
+
+std::optional<Entry> Memory::value(std::string_view segment, std::string_view key) const {
+  auto entries = read_entries(impl_->core, impl_->core.segment(segment, Kind::map), key);
+  if (entries.empty() || !entries.front().value) return std::nullopt;
+  return std::move(entries.front());
+}
+
+std::vector<Entry> Memory::siblings(std::string_view segment, std::string_view key) const {
+  auto entries = read_entries(impl_->core, impl_->core.segment(segment, Kind::map), key);
+  if (!entries.empty()) entries.erase(entries.begin());
+  return entries;
+}
+
+Receipt Memory::erase(std::string_view segment, std::string_view key) {
+  return impl_->assign(segment, key, std::nullopt);
+}
+
+KeyPage Memory::keys(std::string_view segment, std::string_view cursor, std::size_t limit) const {
+  if (!cursor.empty()) check_key(cursor);
+  return list_keys(impl_->core, impl_->core.segment(segment, Kind::map), cursor, limit);
+}
+
+// ---------------------------------------------------------------- routing and looking
+
+TargetBackend Memory::route_memory_operation(Operation operation, std::string_view segment,
+                                             std::string_view caller) const {
+  const std::string& owner = impl_->core.identity.name;
+  const std::string by = caller.empty() ? owner : std::string(caller);
+  return loam::route_memory_operation(impl_->core.segments, operation, segment, {owner, by});
+}
+
+std::map<std::string, std::string> Memory::digest(std::string_view segment) const {
+  const Core& core = impl_->core;
+  std::map<std::string, std::string> digests;
+  if (!segment.empty() && core.segments.find(segment).scope != Scope::shared) {
+    throw Error(ErrorCode::invalid,
+                "digest: segment " + std::string(segment) + " is private: nothing to compare");
+  }
+  const std::string wanted = segment.empty() ? "" : core.segments.find(segment).name;
+  core.shared.read([&](const SharedReader& reader) {
+    for (const SegmentNumber number : core.shared.numbers()) {
+      const SegmentRow row = reader.segment(number);
+      if (!wanted.empty() && row.name != wanted) continue;
+      digests[row.name] = digest_text(row.state.roots);
+    }
+    return 0;
+  });
+  return digests;
+}
+
+Status Memory::status() const { return impl_->status(); }
+
+// ---------------------------------------------------------------- federation
+
+SyncReport Memory::sync_shared_segments(const SyncOptions& options) {
+  return impl_->federation().sync(options).get();
+}
+
+std::future<SyncReport> Memory::sync_shared_segments_async(const SyncOptions& options) {
+  return impl_->federation().sync(options);
+}
+
+std::string Memory::serve(const ServeOptions& options) {
+  const std::string address = impl_->federation().serve(options);
+  impl_->publish_endpoint("ws://" + address);
+  return address;
+}
+
+void Memory::connect(const std::string& endpoint) { impl_->federation().connect(endpoint); }
+
+void Memory::stop() { impl_->stop(); }
+
+Subscription Memory::watch(std::vector<std::string> segments,
+                           std::function<void(const Change&)> callback) {
+  return impl_->federation().watch(std::move(segments), std::move(callback));
+}
+
+void Memory::drop_journal() {
+  Job job;
+  job.space = lmdb::Space::removal;
+  job.shared = [](SharedBatch& batch) { batch.drop_journals(); };
+  run_job(impl_->core, std::move(job));
+}
+
+}  // namespace loam

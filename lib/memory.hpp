@@ -1,0 +1,351 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crdt/error.hpp"
+#include "crdt/value.hpp"
+#include "lib/options.hpp"
+#include "lib/packet.hpp"
+#include "lib/router.hpp"
+#include "lib/segment.hpp"
+
+namespace loam {
+
+/// Who this instance is.
+struct Identity {
+  std::string name;        ///< a label
+  InstanceId id;           ///< derived from the public key
+  FederationId federation;
+  std::string public_key;  ///< Ed25519, 64 hexadecimal digits
+};
+
+/// What a write returns once it is durable.
+struct Receipt {
+  std::string id;       ///< of a record: 26 characters of base32; of an entry: its key
+  std::string segment;
+  Scope scope = Scope::priv;
+  TargetKind target = TargetKind::private_store;
+  bool existing = false;  ///< the same content (or packet id, or key) was there before
+
+  bool operator==(const Receipt&) const = default;
+};
+
+/// What `remember` takes. Only `text` or a payload is required.
+struct NewRecord {
+  std::string segment = "lessons_learned";
+  std::string type = {};  ///< empty: lesson, pattern, failure, event or trace, as the segment says
+  std::string text = {};
+  std::string title = {};
+  std::vector<std::string> tags = {};
+  Map payload = {};  ///< further typed fields
+  std::string thread_id = {};
+  std::string agent = {};
+  std::string source = {};
+  std::optional<Confidence> confidence = {};
+  std::int64_t expires_at_ms = 0;
+};
+
+/// One author's word for a record.
+struct Provenance {
+  std::string author;
+  std::int64_t at_ms = 0;
+  std::string agent;
+  std::string source;
+};
+
+/// A record of a set segment as readers see it: all its dots merged.
+struct Record {
+  std::string id;
+  std::string segment;
+  std::string type;
+  std::string text;   ///< the text, or what stands for it (description, error signature, name)
+  std::string title;  ///< may be empty
+  Map payload;        ///< everything its author wrote
+  std::vector<std::string> tags;     ///< of all authors, sorted
+  std::vector<std::string> authors;  ///< names of instances, sorted
+  std::uint64_t support = 0;         ///< how many distinct authors say so
+  std::int64_t created_ms = 0;
+  std::int64_t updated_ms = 0;
+  std::int64_t expires_at_ms = 0;    ///< 0: never
+  bool retracted = false;
+  std::vector<std::string> supersedes;  ///< ids of records that this one revised
+  std::vector<Provenance> provenance;   ///< oldest first
+  Map metadata;                         ///< of its first author
+  std::string thread_id;                ///< may be empty
+  std::optional<Confidence> confidence; ///< the most recent one
+};
+
+/// One assignment of a map segment.
+struct Entry {
+  std::string segment;
+  std::string key;
+  std::optional<Value> value;  ///< absent: erased
+  std::string author;
+  std::int64_t at_ms = 0;
+};
+
+struct ListQuery {
+  std::string segment = {};  ///< empty: every set segment
+  std::size_t limit = 50;    ///< 1 to 10,000
+  std::string cursor = {};   ///< empty: from the newest
+};
+
+/// Records, newest first.
+struct RecordPage {
+  std::vector<Record> items;
+  std::optional<std::string> next;  ///< absent: no more
+};
+
+struct KeyPage {
+  std::vector<std::string> items;
+  std::optional<std::string> next;
+};
+
+/// How much of the federation an answer rests on.
+struct Coverage {
+  std::uint64_t peers_total = 0;
+  std::uint64_t peers_current = 0;
+  std::int64_t oldest_peer_age_ms = 0;
+  std::vector<std::string> unreachable;
+  bool partial = false;
+  std::uint64_t unindexed = 0;
+};
+
+struct RecallQuery {
+  std::string text = {};                   ///< empty: everything that passes the filters, newest first
+  std::vector<std::string> segments = {};  ///< empty: every set segment
+  std::vector<std::string> tags = {};      ///< all of them
+  std::string author = {};                 ///< name of an instance; empty: anyone
+  std::optional<std::int64_t> since_ms = {};
+  std::optional<std::int64_t> until_ms = {};
+  std::size_t limit = 10;                  ///< 1 to 1,000
+  std::size_t offset = 0;
+  bool explain = false;                    ///< fill `Hit::why`
+};
+
+struct Hit {
+  double score = 0;
+  Record record;
+  Map why;  ///< per-term contributions when asked for
+};
+
+struct RecallResult {
+  std::vector<Hit> items;
+  std::optional<std::string> next;  ///< the offset to go on with; absent: no more
+  Coverage coverage;
+};
+
+struct SegmentStatus {
+  Scope scope = Scope::priv;
+  Kind kind = Kind::set;
+  std::uint64_t records = 0;  ///< live records, or keys of a map
+  std::uint64_t bytes = 0;    ///< of their encoded forms
+};
+
+struct PeerStatus {
+  std::string name;
+  std::string id;
+  std::string endpoint;           ///< may be empty: it dialled us
+  bool linked = false;            ///< by this process, now
+  std::int64_t last_seen_ms = 0;  ///< 0: never
+  std::map<std::string, std::uint64_t> lag;  ///< per segment: local changes it has not confirmed
+};
+
+struct Status {
+  Identity identity;
+  std::map<std::string, SegmentStatus> segments;
+  std::vector<PeerStatus> peers;
+  std::vector<std::string> alarms;
+};
+
+/// What one segment exchanged with one peer.
+struct SegmentTraffic {
+  std::uint64_t sent = 0;      ///< records
+  std::uint64_t received = 0;  ///< records that were new here
+  std::uint64_t removed = 0;   ///< records that died here
+  std::uint64_t refused = 0;
+};
+
+struct PeerReport {
+  std::string endpoint;
+  std::string name;   ///< empty when it never said
+  bool ok = false;
+  bool converged = false;
+  std::string error;  ///< empty when ok
+  ErrorCode code = ErrorCode::unavailable;  ///< meaningful when not ok
+  std::uint64_t round_trips = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::map<std::string, SegmentTraffic> segments;
+};
+
+struct SyncReport {
+  std::vector<PeerReport> peers;
+  bool converged = false;  ///< every peer answered and its state equals ours
+};
+
+struct SyncOptions {
+  std::vector<std::string> endpoints = {};  ///< empty: the known ones (configuration, registry)
+  std::chrono::milliseconds timeout = std::chrono::seconds(10);
+};
+
+struct ServeOptions {
+  std::string listen = "127.0.0.1:7700";  ///< loopback only; port 0 picks a free one
+  bool dial_known = true;                 ///< also keep links to the known endpoints
+  std::chrono::milliseconds every = std::chrono::seconds(1);  ///< re-dial and compare at least so often
+};
+
+/// A committed change of one shared segment.
+struct Change {
+  std::string segment;
+  std::vector<std::string> ids;  ///< records or keys that are new or changed and live now
+  std::uint64_t removed = 0;     ///< dots that are dead now
+};
+
+/// Ends its watch when it is destroyed; waits for a running callback.
+class Subscription {
+ public:
+  Subscription() = default;
+  explicit Subscription(std::shared_ptr<void> hold) : hold_(std::move(hold)) {}
+
+ private:
+  std::shared_ptr<void> hold_;
+};
+
+struct ExportQuery {
+  std::vector<std::string> segments = {};  ///< empty: every shared segment but the registry
+  bool include_private = false;            ///< also every private segment, or allow naming one
+};
+
+struct ImportReport {
+  std::uint64_t written = 0;
+  std::uint64_t existing = 0;
+  std::vector<std::pair<std::uint64_t, std::string>> refused;  ///< line number from 1, why
+};
+
+/// The memory of one instance: every segment behind one API. Thread-safe. Opening one directory twice
+/// in a process shares the stores underneath; several processes may open it at once. Reads work on the
+/// local replica, never touch the network, and return values. Writes block until they are durable
+/// unless they return a future; they never touch the network. Calls after fork() in the child throw
+/// Error(wrong_process). Every method throws Error as its code says: unknown_segment, invalid, limit,
+/// denied, not_found, out_of_space, damaged.
+class Memory {
+ public:
+  /// Opens, or makes, the instance in a directory. Throws Error(denied) for an unsafe directory,
+  /// Error(not_found) when there is none and no name to make one, Error(damaged), Error(failed).
+  static Memory open(const Options& options);
+
+  Memory(Memory&&) noexcept;
+  Memory& operator=(Memory&&) noexcept;
+  ~Memory();
+
+  const Identity& identity() const noexcept;
+  const std::string& name() const noexcept { return identity().name; }
+  InstanceId id() const noexcept { return identity().id; }
+  const SegmentTable& segments() const noexcept;
+
+  // --- packets -------------------------------------------------------------------------------
+  /// Writes one packet where the executor's rule says. Durable on return.
+  Receipt write(const PacketEnvelope& packet);
+
+  /// Writes all packets or none; durable on return, in one commit per environment. Throws for the
+  /// first bad packet, naming its index.
+  std::vector<Receipt> write(std::span<const PacketEnvelope> packets);
+
+  /// As above, checked before return (throws), durable when the future is ready.
+  std::future<Receipt> write_async(PacketEnvelope packet);
+  std::future<std::vector<Receipt>> write_async(std::vector<PacketEnvelope> packets);
+
+  // --- records -------------------------------------------------------------------------------
+  Receipt remember(const NewRecord& record);
+
+  /// The record of an id, or of a unique prefix of 6 or more characters, in any set segment. Absent:
+  /// none such. Throws Error(invalid) for an ambiguous or malformed id.
+  std::optional<Record> get(std::string_view id) const;
+
+  RecordPage list(const ListQuery& query) const;
+  RecallResult recall(const RecallQuery& query) const;
+
+  /// Replaces the text of a record: a new record that supersedes it. Throws Error(not_found).
+  Receipt revise(std::string_view id, std::string_view text);
+
+  /// Removes a record with all its observed dots. Throws Error(not_found).
+  Receipt forget(std::string_view id);
+
+  // --- entries -------------------------------------------------------------------------------
+  Receipt put(std::string_view segment, std::string_view key, const Value& value);
+
+  /// The winner; absent when the key was never written or was erased.
+  std::optional<Entry> value(std::string_view segment, std::string_view key) const;
+
+  /// The concurrent assignments that lost, best first. Empty for private segments.
+  std::vector<Entry> siblings(std::string_view segment, std::string_view key) const;
+
+  /// Writes "absent". Throws Error(not_found) when the key has no value.
+  Receipt erase(std::string_view segment, std::string_view key);
+
+  /// Keys that have a value, in order of their octets, after `cursor`.
+  KeyPage keys(std::string_view segment, std::string_view cursor = {},
+               std::size_t limit = 1'000) const;
+
+  // --- routing -------------------------------------------------------------------------------
+  /// Where an operation goes; `caller` empty: this instance.
+  TargetBackend route_memory_operation(Operation operation, std::string_view segment,
+                                       std::string_view caller = {}) const;
+
+  // --- looking -------------------------------------------------------------------------------
+  Status status() const;
+
+  /// The canonical hash of each shared segment's state, or of one: equal on converged instances.
+  std::map<std::string, std::string> digest(std::string_view segment = {}) const;
+
+  // --- federation ----------------------------------------------------------------------------
+  /// One round with each endpoint: both sides exchange what the other lacks. Blocks for at most the
+  /// timeout; touches the network. Never throws for a peer: the report says.
+  SyncReport sync_shared_segments(const SyncOptions& options = {});
+  std::future<SyncReport> sync_shared_segments_async(const SyncOptions& options = {});
+
+  /// Accepts links until `stop()` or destruction. Returns the address it listens on, "127.0.0.1:7700".
+  /// Throws Error(failed) when the address is taken, Error(denied) when it is not on loopback.
+  std::string serve(const ServeOptions& options = {});
+
+  /// Keeps a link to an endpoint, with reconnects, until `stop()` or destruction. Returns at once.
+  void connect(const std::string& endpoint);
+
+  /// Ends serving and all links; returns when they are closed.
+  void stop();
+
+  /// Calls back, on a thread of the library, for every committed change of the named shared segments
+  /// (empty: all), also those made by other processes and peers. The callback must not block.
+  Subscription watch(std::vector<std::string> segments, std::function<void(const Change&)> callback);
+
+  // --- exchange ------------------------------------------------------------------------------
+  /// Hands out one JSON object per live record and entry, a line each without the newline. Private
+  /// segments only when asked for. Returns how many.
+  std::uint64_t export_records(const ExportQuery& query,
+                               const std::function<void(std::string_view line)>& sink) const;
+
+  /// Writes what `export_records` handed out, line by line, in groups. This instance becomes the
+  /// author; the provenance names the claimed one. `progress` is told lines done, may be empty.
+  ImportReport import_records(const std::function<std::optional<std::string>()>& next_line,
+                              bool dry_run = false,
+                              const std::function<void(std::uint64_t)>& progress = {});
+
+  /// Drops the journal: peers that return compare contexts instead. Loses nothing.
+  void drop_journal();
+
+ private:
+  class Impl;
+  explicit Memory(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace loam

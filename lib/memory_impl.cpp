@@ -1,0 +1,133 @@
+#include "lib/memory_impl.hpp"
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+#include "lib/lookup.hpp"
+#include "lib/write_plan.hpp"
+
+namespace loam {
+namespace {
+
+// A peer that was heard within this time counts as current.
+constexpr std::int64_t current_within_ms = 60'000;
+
+struct KnownPeer {
+  StoreId store;
+  PeerRow row;
+};
+
+std::vector<KnownPeer> known_peers(const SharedReader& reader) {
+  std::vector<KnownPeer> peers;
+  lmdb::Cursor cursor = reader.txn().cursor(table::peers);
+  for (bool on = cursor.first(); on; on = cursor.next()) {
+    const auto store = StoreId::from(cursor.key());
+    if (!store) throw Error(ErrorCode::damaged, "table peers: a key does not decode");
+    peers.push_back({*store, decode_peer_row(cursor.value())});
+  }
+  return peers;
+}
+
+}  // namespace
+
+Federation& Memory::Impl::federation() {
+  const std::lock_guard lock(mutex_);
+  if (!federation_) federation_ = std::make_unique<Federation>(core);
+  return *federation_;
+}
+
+void Memory::Impl::stop() {
+  std::unique_ptr<Federation> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    ending = std::move(federation_);
+  }
+}
+
+Receipt Memory::Impl::assign(std::string_view segment_name, std::string_view key,
+                             std::optional<Bytes> value) {
+  check_key(key);
+  const Segment& segment = core.segment(segment_name, Kind::map);
+  const bool is_shared = segment.scope == Scope::shared;
+  Receipt receipt{std::string(key), segment.name, segment.scope,
+                  is_shared ? TargetKind::shared_replica : TargetKind::private_store, false};
+  Job job;
+  job.space = value ? lmdb::Space::normal : lmdb::Space::removal;
+  job.octets = value ? value->size() : 0;
+  if (is_shared) {
+    job.shared = [&](SharedBatch& batch) {
+      receipt.existing = batch.put(core.shared.number(segment.name), key, value);
+    };
+  } else {
+    job.priv = [&](PrivateBatch& batch) {
+      receipt.existing = batch.put(core.priv.number(segment.name), key, value, core.now_ms());
+    };
+  }
+  run_job(core, std::move(job));
+  return receipt;
+}
+
+Status Memory::Impl::status() {
+  Status status;
+  status.identity = core.identity;
+  std::set<StoreId> linked;
+  {
+    const std::lock_guard lock(mutex_);
+    if (federation_) linked = federation_->linked();
+  }
+  core.shared.read([&](const SharedReader& reader) {
+    std::map<SegmentNumber, std::uint64_t> heads;
+    for (const SegmentNumber number : core.shared.numbers()) {
+      const SegmentRow row = reader.segment(number);
+      heads[number] = row.state.head;
+      status.segments[row.name] = {Scope::shared, row.state.kind, row.records, row.octets};
+    }
+    for (const KnownPeer& peer : known_peers(reader)) {
+      PeerStatus out{peer.row.name,         peer.row.instance.text(),
+                     peer.row.endpoint,     linked.count(peer.store) != 0,
+                     peer.row.last_seen_ms, {}};
+      for (const auto& [number, confirmed] : peer.row.confirmed) {
+        const auto head = heads.find(number);
+        if (head == heads.end()) continue;
+        out.lag[core.shared.name(number)] = head->second - std::min(head->second, confirmed);
+      }
+      status.peers.push_back(std::move(out));
+    }
+    return 0;
+  });
+  for (const Segment& segment : core.segments.all()) {
+    if (segment.scope != Scope::priv) continue;
+    const PrivateCounts counts = core.priv.counts(core.priv.number(segment.name));
+    status.segments[segment.name] = {Scope::priv, segment.kind, counts.records, counts.octets};
+  }
+  return status;
+}
+
+Coverage Memory::Impl::coverage() {
+  Coverage coverage;
+  const std::int64_t now = core.now_ms();
+  core.shared.read([&](const SharedReader& reader) {
+    for (const KnownPeer& peer : known_peers(reader)) {
+      const std::int64_t age = std::max<std::int64_t>(0, now - peer.row.last_seen_ms);
+      ++coverage.peers_total;
+      if (age <= current_within_ms) ++coverage.peers_current;
+      coverage.oldest_peer_age_ms = std::max(coverage.oldest_peer_age_ms, age);
+    }
+    return 0;
+  });
+  return coverage;
+}
+
+void Memory::Impl::publish_endpoint(const std::string& endpoint) {
+  const auto entries =
+      read_entries(core, core.segments.find(registry_segment), core.identity.id.text());
+  Map entry;
+  if (!entries.empty() && entries.front().value && entries.front().value->get<Map>()) {
+    entry = *entries.front().value->get<Map>();
+  }
+  const Value endpoints(Array{Value(endpoint)});
+  if (entry.count("endpoints") != 0 && entry["endpoints"] == endpoints) return;
+  entry["endpoints"] = endpoints;
+  assign(registry_segment, core.identity.id.text(), encode(entry));
+}
+
+}  // namespace loam

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "crdt/id.hpp"
+
+namespace loam {
+
+enum class LogLevel { debug, info, warning, error };
+
+/// How to open a memory.
+struct Options {
+  /// The directory of the instance. Made with mode 0700 when it does not exist.
+  std::filesystem::path dir;
+
+  /// The name of the instance to make when `dir` holds none; empty: a directory without an instance
+  /// is Error(not_found). Ignored for an existing instance.
+  std::string name;
+
+  /// The federation that a new instance joins; absent: a new federation of one.
+  std::optional<FederationId> federation;
+
+  /// Receives one line per event that an operator would want to know, from any thread; may be empty.
+  std::function<void(LogLevel, std::string_view)> log;
+
+  /// Unix milliseconds; empty: the system clock. For tests.
+  std::function<std::int64_t()> now_ms;
+};
+
+}  // namespace loam

@@ -1,0 +1,220 @@
+#include "lib/rows.hpp"
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+
+namespace loam {
+namespace {
+
+[[noreturn]] void damaged(const char* table) {
+  throw Error(ErrorCode::damaged, std::string("table ") + table + ": a row does not decode");
+}
+
+struct RowWriter {
+  Bytes out = {};
+
+  RowWriter& u16(std::uint16_t value) {
+    return put<2>([&](std::byte* at) { store_u16(at, value); });
+  }
+  RowWriter& u32(std::uint32_t value) {
+    return put<4>([&](std::byte* at) { store_u32(at, value); });
+  }
+  RowWriter& u64(std::uint64_t value) {
+    return put<8>([&](std::byte* at) { store_u64(at, value); });
+  }
+  RowWriter& octets(BytesView value) {
+    out.insert(out.end(), value.begin(), value.end());
+    return *this;
+  }
+  RowWriter& text(std::string_view value) {
+    return u16(static_cast<std::uint16_t>(value.size())).octets(bytes_of(value));
+  }
+  RowWriter& fingerprint(const Fingerprint& value) { return octets(value.bytes()); }
+
+ private:
+  template <std::size_t Size, class Store>
+  RowWriter& put(Store&& store) {
+    out.resize(out.size() + Size);
+    store(out.data() + out.size() - Size);
+    return *this;
+  }
+};
+
+struct RowReader {
+  BytesView rest;
+  const char* table;
+
+  BytesView octets(std::size_t size) {
+    if (rest.size() < size) damaged(table);
+    const BytesView view = rest.first(size);
+    rest = rest.subspan(size);
+    return view;
+  }
+  std::uint16_t u16() { return load_u16(octets(2).data()); }
+  std::uint32_t u32() { return load_u32(octets(4).data()); }
+  std::uint64_t u64() { return load_u64(octets(8).data()); }
+  std::string text() { return std::string(text_of(octets(u16()))); }
+  template <class IdType>
+  IdType id() {
+    return *IdType::from(octets(16));
+  }
+  Fingerprint fingerprint() { return Fingerprint::from(id<ContentHash>().bytes); }
+  RangeSet ranges(std::size_t size) {
+    try {
+      return decode_ranges(octets(size));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::damaged) throw;
+      damaged(table);
+    }
+  }
+  void end() const {
+    if (!rest.empty()) damaged(table);
+  }
+};
+
+}  // namespace
+
+Bytes encode(const SegmentRow& row) {
+  RowWriter to;
+  to.text(row.name).u16(static_cast<std::uint16_t>(row.state.kind));
+  to.fingerprint(row.state.roots.context).fingerprint(row.state.roots.live);
+  to.u64(row.state.journal).u64(row.state.floor).u64(row.state.head);
+  return to.u64(row.records).u64(row.octets).out;
+}
+
+SegmentRow decode_segment_row(BytesView octets) {
+  RowReader from{octets, "segs"};
+  SegmentRow row;
+  row.name = from.text();
+  const std::uint16_t kind = from.u16();
+  if (kind > static_cast<std::uint16_t>(Kind::map)) damaged("segs");
+  row.state.kind = static_cast<Kind>(kind);
+  row.state.roots.context = from.fingerprint();
+  row.state.roots.live = from.fingerprint();
+  row.state.journal = from.u64();
+  row.state.floor = from.u64();
+  row.state.head = from.u64();
+  row.records = from.u64();
+  row.octets = from.u64();
+  from.end();
+  return row;
+}
+
+Bytes encode(const ContextRow& row) {
+  RowWriter to;
+  to.u64(row.live_count).fingerprint(row.live);
+  append_ranges(to.out, row.covered);
+  return to.out;
+}
+
+ContextRow decode_context_row(BytesView octets) {
+  RowReader from{octets, "ctx"};
+  ContextRow row;
+  row.live_count = from.u64();
+  row.live = from.fingerprint();
+  row.covered = from.ranges(from.rest.size());
+  return row;
+}
+
+Bytes encode(const ActorRow& row) {
+  return RowWriter().octets(row.id.view()).octets(row.author.view()).out;
+}
+
+ActorRow decode_actor_row(BytesView octets) {
+  RowReader from{octets, "actors"};
+  ActorRow row;
+  row.id = from.id<ActorId>();
+  row.author = from.id<InstanceId>();
+  from.end();
+  return row;
+}
+
+Bytes encode(const DotRow& row) {
+  return RowWriter().u64(row.sequence).octets(row.content.view()).out;
+}
+
+DotRow decode_dot_row(BytesView octets) {
+  RowReader from{octets, "dot"};
+  DotRow row;
+  row.sequence = from.u64();
+  row.content = from.id<ContentHash>();
+  from.end();
+  return row;
+}
+
+Bytes encode(const RecordRow& row) {
+  RowWriter to;
+  to.out.reserve(30 + row.record.size());
+  to.u16(row.segment).u32(row.actor).u64(row.counter).octets(row.element.view());
+  return to.octets(row.record).out;
+}
+
+RecordRow decode_record_row(BytesView octets) {
+  RowReader from{octets, "rec"};
+  RecordRow row;
+  row.segment = from.u16();
+  row.actor = from.u32();
+  row.counter = from.u64();
+  row.element = from.id<ElementId>();
+  row.record = from.rest;
+  return row;
+}
+
+Bytes encode(const JournalRow& row) {
+  RowWriter to;
+  to.octets(row.origin.view());
+  for (const auto& [actor, ranges] : row.changed) {
+    const Bytes octets = encode_ranges(ranges);
+    to.u32(actor).u32(static_cast<std::uint32_t>(octets.size())).octets(octets);
+  }
+  return to.out;
+}
+
+JournalRow decode_journal_row(BytesView octets) {
+  RowReader from{octets, "jrnl"};
+  JournalRow row;
+  row.origin = from.id<StoreId>();
+  while (!from.rest.empty()) {
+    const ActorIndex actor = from.u32();
+    const std::uint32_t size = from.u32();
+    row.changed.emplace_back(actor, from.ranges(size));
+  }
+  return row;
+}
+
+Bytes encode(const PeerRow& row) {
+  RowWriter to;
+  to.text(row.name).octets(row.instance.view()).text(row.endpoint);
+  to.u64(static_cast<std::uint64_t>(row.last_seen_ms));
+  for (const auto& [segment, sequence] : row.confirmed) to.u16(segment).u64(sequence);
+  return to.out;
+}
+
+PeerRow decode_peer_row(BytesView octets) {
+  RowReader from{octets, "peers"};
+  PeerRow row;
+  row.name = from.text();
+  row.instance = from.id<InstanceId>();
+  row.endpoint = from.text();
+  row.last_seen_ms = static_cast<std::int64_t>(from.u64());
+  while (!from.rest.empty()) {
+    const SegmentNumber segment = from.u16();
+    row.confirmed.emplace_back(segment, from.u64());
+  }
+  return row;
+}
+
+Bytes encode(const Position& position) {
+  return RowWriter().u64(position.journal).u64(position.sequence).out;
+}
+
+Position decode_position(BytesView octets) {
+  RowReader from{octets, "positions"};
+  Position position;
+  position.journal = from.u64();
+  position.sequence = from.u64();
+  from.end();
+  return position;
+}
+
+}  // namespace loam

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "crdt/fingerprint.hpp"
+#include "crdt/range_codec.hpp"
+#include "lib/layout.hpp"
+#include "transport/source.hpp"
+
+namespace loam {
+
+/// The values of the tables of the shared environment. docs/STORAGE.md is the format. Each decoder
+/// throws Error(damaged) for octets that the encoder cannot have made.
+
+/// One shared segment: its declaration and its state. Table `segs`, by number.
+struct SegmentRow {
+  std::string name;
+  SegmentState state;
+  std::uint64_t records = 0;  ///< live dots
+  std::uint64_t octets = 0;   ///< of their records
+
+  bool operator==(const SegmentRow&) const = default;
+};
+
+/// What one actor wrote in one segment. Table `ctx`.
+struct ContextRow {
+  RangeSet covered;
+  std::uint64_t live_count = 0;
+  Fingerprint live;
+
+  bool operator==(const ContextRow&) const = default;
+};
+
+/// An actor. Table `actors`, by index.
+struct ActorRow {
+  ActorId id;
+  InstanceId author;
+};
+
+/// A live dot. Table `dot`.
+struct DotRow {
+  std::uint64_t sequence = 0;  ///< of its record in table `rec`
+  ContentHash content;
+};
+
+/// A stored record. Table `rec`, by local sequence.
+struct RecordRow {
+  SegmentNumber segment = 0;
+  ActorIndex actor = 0;
+  std::uint64_t counter = 0;
+  ElementId element;  ///< zero in map segments
+  BytesView record;   ///< a view into the row
+};
+
+/// One commit's change of one segment. Table `jrnl`, by segment and sequence.
+struct JournalRow {
+  StoreId origin;  ///< the store that it came from; zero: written here
+  std::vector<std::pair<ActorIndex, RangeSet>> changed;
+};
+
+/// A peer that was met. Table `peers`, by store id.
+struct PeerRow {
+  std::string name;
+  InstanceId instance;
+  std::string endpoint;
+  std::int64_t last_seen_ms = 0;
+  std::vector<std::pair<SegmentNumber, std::uint64_t>> confirmed;  ///< of our journals, by it
+};
+
+Bytes encode(const SegmentRow& row);
+Bytes encode(const ContextRow& row);
+Bytes encode(const ActorRow& row);
+Bytes encode(const DotRow& row);
+Bytes encode(const RecordRow& row);
+Bytes encode(const JournalRow& row);
+Bytes encode(const PeerRow& row);
+Bytes encode(const Position& position);
+
+SegmentRow decode_segment_row(BytesView octets);
+ContextRow decode_context_row(BytesView octets);
+ActorRow decode_actor_row(BytesView octets);
+DotRow decode_dot_row(BytesView octets);
+RecordRow decode_record_row(BytesView octets);
+JournalRow decode_journal_row(BytesView octets);
+PeerRow decode_peer_row(BytesView octets);
+Position decode_position(BytesView octets);
+
+}  // namespace loam

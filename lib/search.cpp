@@ -1,0 +1,212 @@
+#include "lib/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+#include "lib/lookup.hpp"
+
+namespace loam {
+namespace {
+
+constexpr std::size_t query_octets_max = std::size_t{64} << 10;
+constexpr std::size_t terms_max = 64;
+constexpr std::size_t offset_max = 100'000;
+constexpr std::size_t limit_max = 1'000;
+constexpr double bm25_k1 = 0.9;
+
+bool is_word_octet(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+// Calls `each` with every word of a text: runs of ASCII letters and digits and of anything beyond
+// ASCII, ASCII lowered.
+template <class Each>
+void for_words(std::string_view text, Each&& each) {
+  std::string word;
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (is_word_octet(octet)) {
+      word.push_back(octet >= 'A' && octet <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+      continue;
+    }
+    if (!word.empty()) each(word);
+    word.clear();
+  }
+  if (!word.empty()) each(word);
+}
+
+template <class Each>
+void for_texts(const Value& value, Each&& each) {
+  if (const auto* text = value.get<std::string>()) each(*text);
+  if (const auto* array = value.get<Array>()) {
+    for (const Value& item : *array) for_texts(item, each);
+  }
+  if (const auto* map = value.get<Map>()) {
+    for (const auto& [key, item] : *map) for_texts(item, each);
+  }
+}
+
+std::vector<std::string> terms_of(std::string_view text) {
+  std::vector<std::string> terms;
+  for_words(text, [&](const std::string& word) {
+    const bool is_new = std::find(terms.begin(), terms.end(), word) == terms.end();
+    if (is_new && terms.size() < terms_max) terms.push_back(word);
+  });
+  return terms;
+}
+
+// How often each term occurs in what a record says.
+std::vector<std::uint32_t> frequencies(const std::vector<std::string>& terms,
+                                       const Record& record) {
+  std::vector<std::uint32_t> counts(terms.size(), 0);
+  const auto count = [&](const std::string& text) {
+    for_words(text, [&](const std::string& word) {
+      const auto at = std::find(terms.begin(), terms.end(), word);
+      if (at != terms.end()) ++counts[static_cast<std::size_t>(at - terms.begin())];
+    });
+  };
+  for (const auto& [key, value] : record.payload) for_texts(value, count);
+  for (const std::string& tag : record.tags) count(tag);
+  return counts;
+}
+
+bool passes(const RecallQuery& query, const Record& record, std::int64_t now_ms) {
+  if (record.expires_at_ms != 0 && record.expires_at_ms <= now_ms) return false;
+  if (query.since_ms && record.updated_ms < *query.since_ms) return false;
+  if (query.until_ms && record.updated_ms > *query.until_ms) return false;
+  const auto has = [](const std::vector<std::string>& list, const std::string& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+  };
+  if (!query.author.empty() && !has(record.authors, query.author)) return false;
+  return std::all_of(query.tags.begin(), query.tags.end(),
+                     [&](const std::string& tag) { return has(record.tags, tag); });
+}
+
+bool is_better(const Hit& left, const Hit& right) {
+  if (left.score != right.score) return left.score > right.score;
+  return left.record.id < right.record.id;
+}
+
+// Every record of the searched segments, one at a time.
+template <class Each>
+void for_records(const Core& core, const std::vector<const Segment*>& segments, Each&& each) {
+  AuthorNames names(core);
+  for (const Segment* segment : segments) {
+    if (segment->scope == Scope::priv) {
+      std::optional<PacketId> before;
+      constexpr std::size_t page = 256;
+      while (true) {
+        const auto records = core.priv.newest(core.priv.number(segment->name), before, page);
+        for (const PrivateRecord& record : records) each(record_of(core, *segment, record));
+        if (records.size() < page) break;
+        before = records.back().id;
+      }
+      continue;
+    }
+    const SegmentNumber number = core.shared.number(segment->name);
+    core.shared.read([&](const SharedReader& reader) {
+      lmdb::Cursor cursor = reader.txn().cursor(table::elem);
+      const TableKey prefix = segment_key(number);
+      std::optional<ElementId> before;
+      for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix);
+           on = cursor.next()) {
+        const auto element = *ElementId::from(cursor.key().subspan(2, 16));
+        if (before == element) continue;
+        before = element;
+        each(record_of(core, names, reader, *segment, element, reader.dots_of(number, element)));
+      }
+      return 0;
+    });
+  }
+}
+
+std::vector<const Segment*> searched_segments(const RecallQuery& query, const SegmentTable& table) {
+  std::vector<const Segment*> segments;
+  if (query.segments.empty()) {
+    for (const Segment& segment : table.all()) {
+      if (segment.kind == Kind::set) segments.push_back(&segment);
+    }
+    return segments;
+  }
+  for (const std::string& name : query.segments) {
+    const Segment* segment = &table.find(name);
+    if (std::find(segments.begin(), segments.end(), segment) == segments.end()) {
+      segments.push_back(segment);
+    }
+  }
+  return segments;
+}
+
+}  // namespace
+
+void check_query(const RecallQuery& query, const SegmentTable& segments) {
+  const auto limit = [](const char* what, std::size_t value, std::size_t max) {
+    if (value > max) {
+      throw Error(ErrorCode::limit, std::string("recall: ") + what + ": " + std::to_string(value) +
+                                        ", limit " + std::to_string(max));
+    }
+  };
+  limit("query octets", query.text.size(), query_octets_max);
+  limit("limit", query.limit, limit_max);
+  limit("offset", query.offset, offset_max);
+  if (query.limit == 0) throw Error(ErrorCode::invalid, "recall: limit is 0");
+  for (const std::string& name : query.segments) {
+    if (segments.find(name).kind != Kind::set) {
+      throw Error(ErrorCode::invalid, "recall: segment " + name + " holds entries, not records");
+    }
+  }
+}
+
+std::vector<Hit> ScanSearch::find(const RecallQuery& query) const {
+  const auto segments = searched_segments(query, core_.segments);
+  const std::vector<std::string> terms = terms_of(query.text);
+  const std::int64_t now_ms = core_.now_ms();
+  const std::size_t wanted = query.offset + query.limit + 1;
+
+  // First pass: in how many visible records each term occurs.
+  std::vector<double> weights(terms.size(), 0);
+  if (!terms.empty()) {
+    double records = 0;
+    for_records(core_, segments, [&](const Record& record) {
+      if (!passes(query, record, now_ms)) return;
+      ++records;
+      const auto counts = frequencies(terms, record);
+      for (std::size_t i = 0; i < terms.size(); ++i) weights[i] += counts[i] > 0 ? 1 : 0;
+    });
+    for (double& weight : weights) {
+      weight = std::log(1 + (records - weight + 0.5) / (weight + 0.5));
+    }
+  }
+
+  // Second pass: the best so far, worst on top of the heap.
+  std::vector<Hit> best;
+  for_records(core_, segments, [&](Record record) {
+    if (!passes(query, record, now_ms)) return;
+    Hit hit;
+    if (terms.empty()) {
+      hit.score = static_cast<double>(record.updated_ms);
+    } else {
+      const auto counts = frequencies(terms, record);
+      for (std::size_t i = 0; i < terms.size(); ++i) {
+        if (counts[i] == 0) continue;
+        const double part = weights[i] * counts[i] * (bm25_k1 + 1) / (counts[i] + bm25_k1);
+        hit.score += part;
+        if (query.explain) hit.why[terms[i]] = part;
+      }
+      if (hit.score <= 0) return;
+    }
+    hit.record = std::move(record);
+    best.push_back(std::move(hit));
+    std::push_heap(best.begin(), best.end(), is_better);
+    if (best.size() <= wanted) return;
+    std::pop_heap(best.begin(), best.end(), is_better);
+    best.pop_back();
+  });
+  std::sort(best.begin(), best.end(), is_better);
+  return best;
+}
+
+}  // namespace loam

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crdt/record.hpp"
+
+namespace loam {
+
+/// Whether a segment is replicated or stays in this instance.
+enum class Scope : std::uint8_t { shared = 0, priv = 1 };
+
+std::string_view scope_name(Scope scope) noexcept;  ///< "shared" or "private"
+std::string_view kind_name(Kind kind) noexcept;     ///< "set" or "map"
+
+/// A named part of memory. Scope and kind decide everything that happens to it.
+struct Segment {
+  std::string name;
+  Scope scope = Scope::priv;
+  Kind kind = Kind::set;
+  bool governed = false;
+
+  bool operator==(const Segment&) const = default;
+};
+
+/// Greatest number of segments that one instance may declare, the built-in ones included.
+inline constexpr std::size_t segments_max = 256;
+
+/// Greatest length of the name of a segment or an instance: `[a-z0-9][a-z0-9_-]{0,62}`.
+inline constexpr std::size_t name_length_max = 63;
+
+/// Whether the text is a name as above.
+bool is_name(std::string_view text) noexcept;
+
+/// Every segment of one instance: the ten built-in ones and those of the configuration.
+/// Immutable after construction; safe to read from any thread.
+class SegmentTable {
+ public:
+  /// The built-in ten.
+  SegmentTable();
+
+  /// The built-in ten and further ones. Throws Error(invalid) for a bad name, a name declared twice,
+  /// or a governed segment that is not a shared map; Error(limit) beyond `segments_max`.
+  explicit SegmentTable(const std::vector<Segment>& declared);
+
+  /// The segment of that name; hyphens count as underscores. Throws Error(unknown_segment).
+  const Segment& find(std::string_view name) const;
+
+  /// All segments: the registry first, then by name.
+  const std::vector<Segment>& all() const noexcept { return segments_; }
+
+ private:
+  std::vector<Segment> segments_;
+};
+
+}  // namespace loam

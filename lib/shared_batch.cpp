@@ -1,0 +1,346 @@
+#include "lib/shared_batch.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "crdt/error.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+
+/// The dot store of one segment inside a batch.
+class SegmentDots final : public DotStore {
+ public:
+  SegmentDots(SharedBatch& batch, SegmentNumber segment)
+      : batch_(batch), segment_(segment), kind_(batch.segment(segment).row.state.kind) {}
+
+  RangeSet covered(const ActorId& actor) const override {
+    const auto index = batch_.find_actor(actor);
+    if (!index) return {};
+    return batch_.context(segment_, *index, actor).row.covered;
+  }
+
+  std::vector<LiveDot> live_in(const ActorId& actor, Range range) const override {
+    const auto index = batch_.find_actor(actor);
+    if (!index || batch_.context(segment_, *index, actor).row.live_count == 0) return {};
+    std::vector<LiveDot> live;
+    for (const auto& found : batch_.reader_.live_in(segment_, *index, range)) {
+      live.push_back({found.counter, found.row.content});
+    }
+    return live;
+  }
+
+  void insert(const Dot& dot, BytesView record, const ContentHash& content) override {
+    const ActorIndex actor = known(dot.actor);
+    auto& segment = batch_.segment(segment_).row;
+    const std::uint64_t sequence = batch_.next_sequence();
+    RecordRow row{segment_, actor, dot.counter, {}, record};
+    std::array<std::byte, 8> reference{};
+    store_u64(reference.data(), sequence);
+    if (kind_ == Kind::set) {
+      row.element = element_of(segment.name, view_set_record(record).content);
+      batch_.txn_.put(table::elem, element_key(segment_, row.element, actor, dot.counter),
+                      reference);
+    } else {
+      const MapRecord entry = decode_map_record(record);
+      batch_.txn_.put(table::reg, register_key(segment_, entry.key, entry.stamp, dot), reference);
+    }
+    batch_.txn_.append(table::rec, TableKey().u64(sequence), encode(row));
+    batch_.txn_.put(table::dot, dot_key(segment_, actor, dot.counter),
+                    encode(DotRow{sequence, content}));
+    count(actor, dot, content, record.size(), true);
+  }
+
+  void drop(const Dot& dot) override {
+    const ActorIndex actor = known(dot.actor);
+    const TableKey key = dot_key(segment_, actor, dot.counter);
+    const auto found = batch_.txn_.get(table::dot, key);
+    if (!found) throw Error(ErrorCode::damaged, "table dot: a live dot is missing");
+    const DotRow row = decode_dot_row(*found);
+    const RecordRow record = batch_.reader_.record(row.sequence);
+    const std::size_t octets = record.record.size();
+    if (kind_ == Kind::set) {
+      batch_.txn_.erase(table::elem, element_key(segment_, record.element, actor, dot.counter));
+    } else {
+      const MapRecord entry = decode_map_record(record.record);
+      batch_.txn_.erase(table::reg, register_key(segment_, entry.key, entry.stamp, dot));
+    }
+    batch_.txn_.erase(table::rec, TableKey().u64(row.sequence));
+    batch_.txn_.erase(table::dot, key);
+    count(actor, dot, row.content, octets, false);
+  }
+
+  void cover(const ActorId& actor, const RangeSet& ranges) override {
+    auto& cache = batch_.context(segment_, known(actor), actor);
+    cache.row.covered.insert(ranges);
+    cache.dirty = true;
+  }
+
+ private:
+  ActorIndex known(const ActorId& actor) const {
+    const auto index = batch_.find_actor(actor);
+    if (!index) {
+      throw Error(ErrorCode::invalid, "delta: actor " + actor.text() + " comes without an author");
+    }
+    return *index;
+  }
+
+  void count(ActorIndex actor, const Dot& dot, const ContentHash& content, std::size_t octets,
+             bool is_live) {
+    auto& cache = batch_.context(segment_, actor, dot.actor);
+    auto& segment = batch_.segment(segment_).row;
+    const Fingerprint term = live_term(dot, content);
+    cache.dirty = true;
+    if (is_live) {
+      ++cache.row.live_count;
+      ++segment.records;
+      segment.octets += octets;
+      cache.row.live += term;
+      segment.state.roots.live += term;
+    } else {
+      --cache.row.live_count;
+      --segment.records;
+      segment.octets -= octets;
+      cache.row.live -= term;
+      segment.state.roots.live -= term;
+    }
+  }
+
+  SharedBatch& batch_;
+  SegmentNumber segment_;
+  Kind kind_;
+};
+
+SharedBatch::SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t now_ms)
+    : store_(store), txn_(txn), reader_(txn), now_ms_(now_ms) {
+  if (const auto row = txn.get(table::meta, bytes_of(meta::clock)); row && row->size() == 8) {
+    clock_loaded_ = Hlc{load_u64(row->data())};
+  }
+  clock_ = Clock(clock_loaded_);
+}
+
+// ---------------------------------------------------------------- local writes
+
+SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content, BytesView meta) {
+  const ElementId element = element_of(this->segment(segment).row.name, content);
+  const std::vector<StoredDot> observed = reader_.dots_of(segment, element);
+  const Dot dot = next_dot(segment);
+  Delta delta;
+  delta.context.insert(dot);
+  for (const StoredDot& earlier : observed) {
+    if (earlier.author == store_.instance()) delta.context.insert(earlier.dot);
+  }
+  delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
+  change(segment, delta, {});
+  return {element, !observed.empty()};
+}
+
+SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementId& old,
+                                           BytesView content, BytesView meta) {
+  const std::vector<StoredDot> observed = reader_.dots_of(segment, old);
+  if (observed.empty()) throw Error(ErrorCode::not_found, "record " + old.text());
+  const ElementId element = element_of(this->segment(segment).row.name, content);
+  const bool existing = !reader_.dots_of(segment, element).empty();
+  const Dot dot = next_dot(segment);
+  Delta delta;
+  delta.context.insert(dot);
+  for (const StoredDot& earlier : observed) delta.context.insert(earlier.dot);
+  delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
+  change(segment, delta, {});
+  return {element, existing};
+}
+
+void SharedBatch::remove(SegmentNumber segment, const ElementId& element) {
+  const std::vector<StoredDot> observed = reader_.dots_of(segment, element);
+  if (observed.empty()) throw Error(ErrorCode::not_found, "record " + element.text());
+  Delta delta;
+  for (const StoredDot& dot : observed) delta.context.insert(dot.dot);
+  change(segment, delta, {});
+}
+
+bool SharedBatch::put(SegmentNumber segment, std::string_view key,
+                      const std::optional<Bytes>& value) {
+  Delta delta;
+  Hlc after;
+  bool had_value = false;
+  for (const StoredDot& observed : reader_.dots_of(segment, key)) {
+    const MapRecord entry = decode_map_record(observed.record);
+    delta.context.insert(observed.dot);
+    after = std::max(after, entry.stamp);
+    had_value = entry.value.has_value();  // the winner is the last
+  }
+  if (!value && !had_value) throw Error(ErrorCode::not_found, "key " + std::string(key));
+  const Dot dot = next_dot(segment);
+  delta.context.insert(dot);
+  delta.live.emplace(dot, encode(MapRecord{stamp(after), std::string(key), value}));
+  change(segment, delta, {});
+  return had_value;
+}
+
+// ---------------------------------------------------------------- joins
+
+Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors,
+                          const StoreId& origin) {
+  for (const auto& [actor, author] : authors) {
+    const ActorIndex index = actor_index(actor, author);
+    const InstanceId& known = reader_.actor(index).author;
+    if (known != author) {
+      throw Error(ErrorCode::untrusted, "actor " + actor.text() + " is claimed by two instances");
+    }
+  }
+  const auto& kind = this->segment(segment).row.state.kind;
+  for (const auto& [dot, record] : delta.live) {
+    const Hlc stamp =
+        kind == Kind::set ? view_set_record(record).stamp : decode_map_record(record).stamp;
+    clock_.observe(stamp, now_ms_);
+  }
+  return change(segment, delta, origin);
+}
+
+Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin) {
+  SegmentDots dots(*this, segment);
+  Applied applied = apply(dots, delta);
+  if (!applied.changed.empty()) changed_[{segment, origin}].insert(applied.changed);
+  return applied;
+}
+
+void SharedBatch::set_position(SegmentNumber segment, const StoreId& peer,
+                               const Position& position) {
+  txn_.put(table::positions, position_key(peer, segment), encode(position));
+}
+
+void SharedBatch::set_peer(const StoreId& peer, const PeerRow& row) {
+  txn_.put(table::peers, peer.view(), encode(row));
+}
+
+// ---------------------------------------------------------------- packets
+
+std::optional<std::string> SharedBatch::receipt_of(const PacketId& packet) const {
+  const auto row = txn_.get(table::packets, packet.view());
+  if (!row) return std::nullopt;
+  return std::string(text_of(*row));
+}
+
+void SharedBatch::remember_packet(const PacketId& packet, const std::string& receipt_id) {
+  txn_.put(table::packets, packet.view(), bytes_of(receipt_id));
+  lmdb::Cursor cursor = txn_.cursor(table::packet_log);
+  const std::uint64_t next = cursor.last() ? load_u64(cursor.key().data()) + 1 : 1;
+  txn_.put(table::packet_log, TableKey().u64(next), packet.view());
+  if (txn_.count(table::packet_log) <= packets_max) return;
+  lmdb::Cursor oldest = txn_.cursor(table::packet_log);
+  if (!oldest.first()) return;
+  const Bytes key = copy_of(oldest.key());
+  const Bytes forgotten = copy_of(oldest.value());
+  txn_.erase(table::packet_log, key);
+  txn_.erase(table::packets, forgotten);
+}
+
+// ---------------------------------------------------------------- rows kept aside
+
+SharedBatch::SegmentCache& SharedBatch::segment(SegmentNumber number) {
+  const auto at = segments_.find(number);
+  if (at != segments_.end()) return at->second;
+  const SegmentRow row = reader_.segment(number);
+  return segments_.emplace(number, SegmentCache{row, row}).first->second;
+}
+
+SharedBatch::ContextCache& SharedBatch::context(SegmentNumber segment, ActorIndex actor,
+                                                const ActorId& id) {
+  const auto at = contexts_.find({segment, actor});
+  if (at != contexts_.end()) return at->second;
+  ContextCache cache;
+  cache.row = reader_.context(segment, actor).value_or(ContextRow{});
+  cache.loaded_term = context_term(id, cache.row.covered);
+  cache.actor = id;
+  return contexts_.emplace(std::pair{segment, actor}, std::move(cache)).first->second;
+}
+
+std::optional<ActorIndex> SharedBatch::find_actor(const ActorId& actor) const {
+  const auto at = actors_.find(actor);
+  if (at != actors_.end()) return at->second;
+  const auto index = reader_.actor_index(actor);
+  if (index) actors_.emplace(actor, *index);
+  return index;
+}
+
+ActorIndex SharedBatch::actor_index(const ActorId& actor, const InstanceId& author) {
+  if (const auto known = find_actor(actor)) return *known;
+  lmdb::Cursor cursor = txn_.cursor(table::actors);
+  const ActorIndex index = cursor.last() ? load_u32(cursor.key().data()) + 1 : 1;
+  std::array<std::byte, 4> reference{};
+  store_u32(reference.data(), index);
+  txn_.put(table::actors, TableKey().u32(index), encode(ActorRow{actor, author}));
+  txn_.put(table::actor_ids, actor.view(), reference);
+  actors_.emplace(actor, index);
+  return index;
+}
+
+std::uint64_t SharedBatch::next_sequence() {
+  if (!sequence_) {
+    lmdb::Cursor cursor = txn_.cursor(table::rec);
+    sequence_ = cursor.last() ? load_u64(cursor.key().data()) : 0;
+  }
+  return ++*sequence_;
+}
+
+Dot SharedBatch::next_dot(SegmentNumber segment) {
+  const ActorId& actor = store_.own_actor(now_ms_);
+  const ActorIndex index = actor_index(actor, store_.instance());
+  return {actor, context(segment, index, actor).row.covered.highest() + 1};
+}
+
+Hlc SharedBatch::stamp(Hlc after) { return clock_.next(now_ms_, after); }
+
+// ---------------------------------------------------------------- the end of the transaction
+
+void SharedBatch::finish() {
+  for (auto& [key, cache] : contexts_) {
+    if (!cache.dirty) continue;
+    txn_.put(table::ctx, context_key(key.first, key.second), encode(cache.row));
+    Fingerprint& root = segment(key.first).row.state.roots.context;
+    root -= cache.loaded_term;
+    root += context_term(cache.actor, cache.row.covered);
+  }
+  for (const auto& [key, changed] : changed_) write_journal(key.first, key.second, changed);
+  for (auto& [number, cache] : segments_) {
+    trim_journal(number, cache);
+    if (cache.row == cache.loaded) continue;
+    txn_.put(table::segs, segment_key(number), encode(cache.row));
+  }
+  if (clock_.last() != clock_loaded_) {
+    std::array<std::byte, 8> value{};
+    store_u64(value.data(), clock_.last().value);
+    txn_.put(table::meta, bytes_of(meta::clock), value);
+  }
+}
+
+void SharedBatch::write_journal(SegmentNumber number, const StoreId& origin,
+                                const Context& changed) {
+  SegmentState& state = segment(number).row.state;
+  ++state.head;
+  JournalRow row{origin, {}};
+  for (const auto& [actor, ranges] : changed) row.changed.emplace_back(*find_actor(actor), ranges);
+  txn_.put(table::jrnl, journal_key(number, state.head), encode(row));
+}
+
+void SharedBatch::trim_journal(SegmentNumber number, SegmentCache& cache) {
+  SegmentState& state = cache.row.state;
+  const std::uint64_t keep = store_.journal_entries_max();
+  for (std::uint64_t i = 0; i < journal_trim_max && state.head - state.floor > keep; ++i) {
+    ++state.floor;
+    txn_.erase(table::jrnl, journal_key(number, state.floor));
+  }
+}
+
+void SharedBatch::drop_journals() {
+  for (const SegmentNumber number : store_.numbers()) {
+    SegmentState& state = segment(number).row.state;
+    for (std::uint64_t entry = state.floor + 1; entry <= state.head; ++entry) {
+      txn_.erase(table::jrnl, journal_key(number, entry));
+    }
+    state.floor = state.head;
+    state.journal = store_.new_journal_id();
+  }
+}
+
+}  // namespace loam

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "crdt/join.hpp"
+#include "lib/shared_tables.hpp"
+#include "transport/session.hpp"
+
+namespace loam {
+
+class SharedStore;
+
+/// Journal entries dropped at most by one commit beyond the new ones, so that lowering the bound never
+/// makes one commit huge.
+inline constexpr std::uint64_t journal_trim_max = 10'000;
+
+/// Caller-given packet ids that an instance remembers for idempotent retries; the oldest are forgotten.
+inline constexpr std::uint64_t packets_max = 100'000;
+
+/// Everything that one write transaction changes in the shared environment. Rows that many writes
+/// touch (contexts, roots, journal) are kept aside and written once by `finish`. Writer thread only.
+class SharedBatch {
+ public:
+  SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t now_ms);
+
+  struct SetResult {
+    ElementId element;
+    bool existing = false;
+  };
+
+  /// Adds a record with the content; it takes the place of this instance's earlier dots of the element.
+  SetResult add(SegmentNumber segment, BytesView content, BytesView meta);
+
+  /// Adds a record that supersedes every observed dot of another element. Throws Error(not_found)
+  /// when that has none.
+  SetResult revise(SegmentNumber segment, const ElementId& old, BytesView content, BytesView meta);
+
+  /// Removes every observed dot of an element. Throws Error(not_found) when it has none.
+  void remove(SegmentNumber segment, const ElementId& element);
+
+  /// Assigns a key; absent: erases it. Supersedes every observed assignment. Says whether the key had a
+  /// value. Erasing a key without one throws Error(not_found).
+  bool put(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
+
+  /// Joins what a peer sent. Throws Error(untrusted) when an actor is claimed for two instances.
+  Applied join(SegmentNumber segment, const Delta& delta, const Authors& authors,
+               const StoreId& origin);
+
+  void set_position(SegmentNumber segment, const StoreId& peer, const Position& position);
+
+  void set_peer(const StoreId& peer, const PeerRow& row);
+
+  /// The receipt that a packet id led to before; absent: it is new.
+  std::optional<std::string> receipt_of(const PacketId& packet) const;
+  void remember_packet(const PacketId& packet, const std::string& receipt_id);
+
+  /// Drops the journal of every segment: positions in it are worth nothing any more.
+  void drop_journals();
+
+  /// Writes what was kept aside. Once, at the end of the transaction.
+  void finish();
+
+  const SharedReader& reader() const noexcept { return reader_; }
+
+ private:
+  friend class SegmentDots;
+
+  struct SegmentCache {
+    SegmentRow row;
+    SegmentRow loaded;
+  };
+  struct ContextCache {
+    ContextRow row;
+    Fingerprint loaded_term;
+    ActorId actor;
+    bool dirty = false;
+  };
+
+  SegmentCache& segment(SegmentNumber number);
+  ContextCache& context(SegmentNumber segment, ActorIndex actor, const ActorId& id);
+  std::optional<ActorIndex> find_actor(const ActorId& actor) const;
+  ActorIndex actor_index(const ActorId& actor, const InstanceId& author);
+  std::uint64_t next_sequence();
+  Dot next_dot(SegmentNumber segment);
+  Hlc stamp(Hlc after);
+  Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin);
+  void write_journal(SegmentNumber number, const StoreId& origin, const Context& changed);
+  void trim_journal(SegmentNumber number, SegmentCache& cache);
+
+  SharedStore& store_;
+  lmdb::WriteTxn& txn_;
+  SharedReader reader_;
+  std::int64_t now_ms_;
+  Clock clock_;
+  Hlc clock_loaded_;
+  std::optional<std::uint64_t> sequence_;
+  std::map<SegmentNumber, SegmentCache> segments_;
+  std::map<std::pair<SegmentNumber, ActorIndex>, ContextCache> contexts_;
+  mutable std::map<ActorId, ActorIndex> actors_;
+  std::map<std::pair<SegmentNumber, StoreId>, Context> changed_;
+};
+
+}  // namespace loam

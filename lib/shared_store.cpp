@@ -1,0 +1,161 @@
+#include "lib/shared_store.hpp"
+
+#include <sodium.h>
+#include <sys/stat.h>
+
+#include "crdt/error.hpp"
+
+namespace loam {
+namespace {
+
+template <class IdType>
+IdType random_id() {
+  IdType id;
+  randombytes_buf(id.bytes.data(), id.bytes.size());
+  return id;
+}
+
+void check_format(const lmdb::ReadTxn& txn) {
+  const auto row = txn.get(table::meta, bytes_of(meta::format));
+  if (!row || row->size() != 4) throw Error(ErrorCode::damaged, "shared store: has no format");
+  const std::uint32_t format = load_u32(row->data());
+  if (format > store_format) {
+    throw Error(ErrorCode::damaged, "shared store: format " + std::to_string(format) +
+                                        " is newer than " + std::to_string(store_format) +
+                                        ", which this version reads: update loam");
+  }
+}
+
+}  // namespace
+
+SharedStore::SharedStore(const std::filesystem::path& dir, const SegmentTable& segments,
+                         const Config& config, const InstanceId& instance,
+                         const std::optional<StoreIdentity>& fresh)
+    : env_(lmdb::Env::open(
+          {.dir = dir, .octets_max = config.map_octets_max, .tables = shared_table_names()})),
+      instance_(instance),
+      journal_entries_max_(config.journal_entries_max) {
+  if (load(segments)) return;
+  env_->write([&](lmdb::WriteTxn& txn) {
+    found(txn, fresh);
+    declare(txn, segments);
+  });
+  if (!load(segments)) throw Error(ErrorCode::failed, "shared store: cannot be set up");
+}
+
+// The inode of the data file: a copied or restored file is another store, and peers' cursors into
+// the original's journal must not be taken for cursors into the copy's.
+Bytes SharedStore::file_identity() const {
+  struct stat status {};
+  if (::stat((env_->dir() / "data.mdb").c_str(), &status) != 0) {
+    throw Error(ErrorCode::failed, (env_->dir() / "data.mdb").string() + ": cannot be examined");
+  }
+  Bytes identity(8);
+  store_u64(identity.data(), status.st_ino);
+  return identity;
+}
+
+void SharedStore::found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>& fresh) {
+  const auto known_file = txn.get(table::meta, bytes_of(meta::file));
+  const Bytes file = file_identity();
+  if (!known_file) {
+    if (!fresh) throw Error(ErrorCode::not_found, "no instance in " + env_->dir().string());
+    std::array<std::byte, 4> format{};
+    store_u32(format.data(), store_format);
+    txn.put(table::meta, bytes_of(meta::format), format);
+    txn.put(table::meta, bytes_of(meta::name), bytes_of(fresh->name));
+    txn.put(table::meta, bytes_of(meta::federation), fresh->federation.view());
+  } else if (equal(*known_file, file)) {
+    return;
+  } else {
+    check_format(txn);
+    lmdb::Cursor cursor = txn.cursor(table::segs);
+    std::vector<std::pair<Bytes, SegmentRow>> rows;
+    for (bool on = cursor.first(); on; on = cursor.next()) {
+      rows.emplace_back(copy_of(cursor.key()), decode_segment_row(cursor.value()));
+    }
+    for (auto& [key, row] : rows) {
+      row.state.journal = new_journal_id();
+      txn.put(table::segs, key, encode(row));
+    }
+  }
+  txn.put(table::meta, bytes_of(meta::file), file);
+  txn.put(table::meta, bytes_of(meta::store), random_id<StoreId>().view());
+}
+
+void SharedStore::declare(lmdb::WriteTxn& txn, const SegmentTable& segments) {
+  std::map<std::string, Kind> known;
+  SegmentNumber next = 1;
+  lmdb::Cursor cursor = txn.cursor(table::segs);
+  for (bool on = cursor.first(); on; on = cursor.next()) {
+    const SegmentRow row = decode_segment_row(cursor.value());
+    known.emplace(row.name, row.state.kind);
+    next = static_cast<SegmentNumber>(load_u16(cursor.key().data()) + 1);
+  }
+  for (const Segment& segment : segments.all()) {
+    if (segment.scope != Scope::shared || known.count(segment.name) != 0) continue;
+    SegmentRow row;
+    row.name = segment.name;
+    row.state.kind = segment.kind;
+    row.state.journal = new_journal_id();
+    txn.put(table::segs, segment_key(next++), encode(row));
+  }
+}
+
+// Reads identity and segment numbers; false when something must be written first.
+bool SharedStore::load(const SegmentTable& segments) {
+  return env_->read([&](const lmdb::ReadTxn& txn) {
+    const auto file = txn.get(table::meta, bytes_of(meta::file));
+    if (!file || !equal(*file, file_identity())) return false;
+    check_format(txn);
+    const auto id = txn.get(table::meta, bytes_of(meta::store));
+    const auto name = txn.get(table::meta, bytes_of(meta::name));
+    const auto federation = txn.get(table::meta, bytes_of(meta::federation));
+    if (!id || !name || !federation || id->size() != 16 || federation->size() != 16) {
+      throw Error(ErrorCode::damaged, "shared store: its identity is missing");
+    }
+    id_ = *StoreId::from(*id);
+    identity_ = {std::string(text_of(*name)), *FederationId::from(*federation)};
+    std::map<std::string, std::pair<SegmentNumber, Kind>> stored;
+    lmdb::Cursor cursor = txn.cursor(table::segs);
+    for (bool on = cursor.first(); on; on = cursor.next()) {
+      const SegmentRow row = decode_segment_row(cursor.value());
+      stored[row.name] = {load_u16(cursor.key().data()), row.state.kind};
+    }
+    numbers_.clear();
+    for (const Segment& segment : segments.all()) {
+      if (segment.scope != Scope::shared) continue;
+      const auto at = stored.find(segment.name);
+      if (at == stored.end()) return false;
+      if (at->second.second != segment.kind) {
+        throw Error(ErrorCode::invalid, "segment " + segment.name + ": is a " +
+                                            std::string(kind_name(at->second.second)) +
+                                            " in the store, declared as a " +
+                                            std::string(kind_name(segment.kind)));
+      }
+      const SegmentNumber number = at->second.first;
+      numbers_by_name_[segment.name] = number;
+      names_by_number_[number] = segment.name;
+      numbers_.push_back(number);
+    }
+    return true;
+  });
+}
+
+const ActorId& SharedStore::own_actor(std::int64_t now_ms) {
+  if (!actor_) {
+    actor_ = random_id<ActorId>();
+    std::array<std::byte, 8> birth{};
+    store_u64(birth.data(), Hlc::at_ms(now_ms).value);
+    std::copy_n(birth.begin(), 6, actor_->bytes.begin());
+  }
+  return *actor_;
+}
+
+JournalId SharedStore::new_journal_id() const {
+  JournalId id = 0;
+  while (id == 0) randombytes_buf(&id, sizeof id);
+  return id;
+}
+
+}  // namespace loam

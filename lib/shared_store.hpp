@@ -1,0 +1,69 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "lib/config.hpp"
+#include "lib/segment.hpp"
+#include "lib/shared_batch.hpp"
+
+namespace loam {
+
+/// What makes a shared environment somebody's.
+struct StoreIdentity {
+  std::string name;
+  FederationId federation;
+};
+
+/// The shared environment of one instance: the replicated segments, their contexts and journals, and
+/// what is known of peers. Reads are safe from any thread; batches belong to the writer thread.
+class SharedStore {
+ public:
+  /// Opens it, or makes it when `fresh` is given and there is none. Throws Error(not_found) when there
+  /// is none, Error(invalid) when a segment changed its kind, Error(damaged) for a newer format.
+  SharedStore(const std::filesystem::path& dir, const SegmentTable& segments, const Config& config,
+              const InstanceId& instance, const std::optional<StoreIdentity>& fresh);
+
+  const InstanceId& instance() const noexcept { return instance_; }
+  const StoreIdentity& identity() const noexcept { return identity_; }
+  const StoreId& id() const noexcept { return id_; }
+  lmdb::Env& env() const noexcept { return *env_; }
+
+  /// The number of a shared segment. The name is declared.
+  SegmentNumber number(const std::string& segment) const { return numbers_by_name_.at(segment); }
+  const std::string& name(SegmentNumber number) const { return names_by_number_.at(number); }
+  const std::vector<SegmentNumber>& numbers() const noexcept { return numbers_; }
+  std::uint64_t journal_entries_max() const noexcept { return journal_entries_max_; }
+
+  /// The actor of this writable session, minted at its first write: 48 bits of birth milliseconds and
+  /// 80 random bits, never resumed. Writer thread only.
+  const ActorId& own_actor(std::int64_t now_ms);
+
+  JournalId new_journal_id() const;
+
+  /// Runs `body` on a SharedReader in one snapshot.
+  template <class Body>
+  auto read(Body&& body) const {
+    return env_->read([&](const lmdb::ReadTxn& txn) { return body(SharedReader(txn)); });
+  }
+
+ private:
+  void found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>& fresh);
+  void declare(lmdb::WriteTxn& txn, const SegmentTable& segments);
+  bool load(const SegmentTable& segments);
+  Bytes file_identity() const;
+
+  std::shared_ptr<lmdb::Env> env_;
+  InstanceId instance_;
+  StoreIdentity identity_;
+  StoreId id_;
+  std::uint64_t journal_entries_max_;
+  std::map<std::string, SegmentNumber> numbers_by_name_;
+  std::map<SegmentNumber, std::string> names_by_number_;
+  std::vector<SegmentNumber> numbers_;
+  std::optional<ActorId> actor_;
+};
+
+}  // namespace loam

@@ -1,0 +1,111 @@
+#include "lib/shared_tables.hpp"
+
+#include <algorithm>
+
+#include "crdt/error.hpp"
+
+namespace loam {
+namespace {
+
+[[noreturn]] void damaged(const std::string& what) { throw Error(ErrorCode::damaged, what); }
+
+}  // namespace
+
+std::vector<std::string> shared_table_names() {
+  return {"meta", "segs", "actors", "actor_ids", "ctx",       "rec",     "dot",
+          "elem", "reg",  "jrnl",   "peers",     "positions", "packets", "packet_log"};
+}
+
+SegmentRow SharedReader::segment(SegmentNumber number) const {
+  const auto row = txn_.get(table::segs, segment_key(number));
+  if (!row) damaged("table segs: segment " + std::to_string(number) + " is missing");
+  return decode_segment_row(*row);
+}
+
+std::optional<ContextRow> SharedReader::context(SegmentNumber segment, ActorIndex actor) const {
+  const auto row = txn_.get(table::ctx, context_key(segment, actor));
+  if (!row) return std::nullopt;
+  return decode_context_row(*row);
+}
+
+std::optional<ActorIndex> SharedReader::actor_index(const ActorId& actor) const {
+  const auto row = txn_.get(table::actor_ids, actor.view());
+  if (!row) return std::nullopt;
+  if (row->size() != 4) damaged("table actor_ids: a row does not decode");
+  return load_u32(row->data());
+}
+
+ActorRow SharedReader::actor(ActorIndex index) const {
+  const auto row = txn_.get(table::actors, TableKey().u32(index));
+  if (!row) damaged("table actors: actor " + std::to_string(index) + " is missing");
+  return decode_actor_row(*row);
+}
+
+std::vector<SharedReader::LiveRow> SharedReader::live_in(SegmentNumber segment, ActorIndex actor,
+                                                         Range range) const {
+  std::vector<LiveRow> found;
+  const TableKey prefix = context_key(segment, actor);
+  lmdb::Cursor cursor = txn_.cursor(table::dot);
+  for (bool on = cursor.seek(dot_key(segment, actor, range.first)); on; on = cursor.next()) {
+    if (!starts_with(cursor.key(), prefix)) break;
+    const std::uint64_t counter = load_u64(cursor.key().data() + prefix.view().size());
+    if (counter > range.last) break;
+    found.push_back({counter, decode_dot_row(cursor.value())});
+  }
+  return found;
+}
+
+RecordRow SharedReader::record(std::uint64_t sequence) const {
+  const auto row = txn_.get(table::rec, TableKey().u64(sequence));
+  if (!row) damaged("table rec: record " + std::to_string(sequence) + " is missing");
+  return decode_record_row(*row);
+}
+
+StoredDot SharedReader::stored(std::uint64_t sequence) const {
+  const RecordRow row = record(sequence);
+  const ActorRow by = actor(row.actor);
+  return {Dot{by.id, row.counter}, by.author, sequence, copy_of(row.record)};
+}
+
+std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
+                                             const ElementId& element) const {
+  std::vector<std::uint64_t> sequences;
+  const TableKey prefix = element_prefix(segment, element);
+  lmdb::Cursor cursor = txn_.cursor(table::elem);
+  for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
+    if (cursor.value().size() != 8) damaged("table elem: a row does not decode");
+    sequences.push_back(load_u64(cursor.value().data()));
+  }
+  std::sort(sequences.begin(), sequences.end());
+  std::vector<StoredDot> dots;
+  for (const std::uint64_t sequence : sequences) dots.push_back(stored(sequence));
+  return dots;
+}
+
+std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_view key) const {
+  std::vector<StoredDot> dots;
+  const TableKey prefix = register_prefix(segment, key);
+  lmdb::Cursor cursor = txn_.cursor(table::reg);
+  for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
+    if (cursor.value().size() != 8) damaged("table reg: a row does not decode");
+    dots.push_back(stored(load_u64(cursor.value().data())));
+  }
+  return dots;
+}
+
+std::vector<ElementId> SharedReader::elements_between(SegmentNumber segment, const ElementId& low,
+                                                      const ElementId& high,
+                                                      std::size_t max) const {
+  std::vector<ElementId> found;
+  const TableKey prefix = segment_key(segment);
+  lmdb::Cursor cursor = txn_.cursor(table::elem);
+  for (bool on = cursor.seek(element_prefix(segment, low)); on; on = cursor.next()) {
+    if (!starts_with(cursor.key(), prefix) || found.size() >= max) break;
+    const auto element = *ElementId::from(cursor.key().subspan(2, 16));
+    if (high < element) break;
+    if (found.empty() || found.back() != element) found.push_back(element);
+  }
+  return found;
+}
+
+}  // namespace loam

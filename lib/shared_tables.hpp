@@ -1,0 +1,91 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/lmdb.hpp"
+#include "lib/rows.hpp"
+
+namespace loam {
+
+/// The tables of the shared environment, in the order in which it is opened.
+namespace table {
+inline constexpr lmdb::Table meta{0};
+inline constexpr lmdb::Table segs{1};
+inline constexpr lmdb::Table actors{2};
+inline constexpr lmdb::Table actor_ids{3};
+inline constexpr lmdb::Table ctx{4};
+inline constexpr lmdb::Table rec{5};
+inline constexpr lmdb::Table dot{6};
+inline constexpr lmdb::Table elem{7};
+inline constexpr lmdb::Table reg{8};
+inline constexpr lmdb::Table jrnl{9};
+inline constexpr lmdb::Table peers{10};
+inline constexpr lmdb::Table positions{11};
+inline constexpr lmdb::Table packets{12};
+inline constexpr lmdb::Table packet_log{13};
+}  // namespace table
+
+/// Their names in the file.
+std::vector<std::string> shared_table_names();
+
+/// Keys of table `meta`.
+namespace meta {
+inline constexpr std::string_view format = "format";
+inline constexpr std::string_view store = "store";
+inline constexpr std::string_view file = "file";
+inline constexpr std::string_view name = "name";
+inline constexpr std::string_view federation = "federation";
+inline constexpr std::string_view clock = "clock";
+}  // namespace meta
+
+/// The version of the shared and the private environment's format.
+inline constexpr std::uint32_t store_format = 1;
+
+/// A live dot with its record, copied out of the store.
+struct StoredDot {
+  Dot dot;
+  InstanceId author;
+  std::uint64_t sequence = 0;
+  Bytes record;
+};
+
+/// Reads the shared environment inside one transaction. Throws Error(damaged) when tables disagree.
+class SharedReader {
+ public:
+  explicit SharedReader(const lmdb::ReadTxn& txn) : txn_(txn) {}
+
+  SegmentRow segment(SegmentNumber number) const;
+  std::optional<ContextRow> context(SegmentNumber segment, ActorIndex actor) const;
+  std::optional<ActorIndex> actor_index(const ActorId& actor) const;
+  ActorRow actor(ActorIndex index) const;
+
+  /// Live dots of an actor in a range of counters.
+  struct LiveRow {
+    std::uint64_t counter = 0;
+    DotRow row;
+  };
+  std::vector<LiveRow> live_in(SegmentNumber segment, ActorIndex actor, Range range) const;
+
+  /// The record of a live dot; a view that dies with the transaction.
+  RecordRow record(std::uint64_t sequence) const;
+
+  /// Live dots of an element, oldest local sequence first; empty: there is no such element.
+  std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
+
+  /// Live dots of a key, the LWW winner last; empty: there is no such key.
+  std::vector<StoredDot> dots_of(SegmentNumber segment, std::string_view key) const;
+
+  /// Elements of a segment whose ids lie between two ids, both included; at most `max`.
+  std::vector<ElementId> elements_between(SegmentNumber segment, const ElementId& low,
+                                          const ElementId& high, std::size_t max) const;
+
+  const lmdb::ReadTxn& txn() const noexcept { return txn_; }
+
+ private:
+  StoredDot stored(std::uint64_t sequence) const;
+
+  const lmdb::ReadTxn& txn_;
+};
+
+}  // namespace loam

@@ -1,0 +1,165 @@
+#include "lib/store_source.hpp"
+
+#include "crdt/error.hpp"
+
+namespace loam {
+namespace {
+
+// The counters of a set up to and including one.
+RangeSet up_to(const RangeSet& set, std::uint64_t last) {
+  if (last == 0) return {};
+  return set.intersect(RangeSet(Range{1, last}));
+}
+
+}  // namespace
+
+std::vector<std::string> StoreSource::segments() const {
+  std::vector<std::string> names;
+  for (const SegmentNumber number : store_.numbers()) names.push_back(store_.name(number));
+  return names;
+}
+
+SegmentState StoreSource::state(const std::string& segment) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) { return reader.segment(number).state; });
+}
+
+Position StoreSource::position(const std::string& segment, const StoreId& peer) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) {
+    const auto row = reader.txn().get(table::positions, position_key(peer, number));
+    return row ? decode_position(*row) : Position{};
+  });
+}
+
+JournalPage StoreSource::journal(const std::string& segment, std::uint64_t after,
+                                 const StoreId& excluded, std::size_t dots_max) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) {
+    JournalPage page;
+    page.upto = after;
+    std::uint64_t dots = 0;
+    lmdb::Cursor cursor = reader.txn().cursor(table::jrnl);
+    const TableKey prefix = segment_key(number);
+    for (bool on = cursor.seek(journal_key(number, after + 1));
+         on && starts_with(cursor.key(), prefix) && dots < dots_max; on = cursor.next()) {
+      const std::uint64_t sequence = load_u64(cursor.key().data() + 2);
+      if (sequence != page.upto + 1) {
+        throw Error(ErrorCode::damaged, "table jrnl: entry " + std::to_string(page.upto + 1) +
+                                            " of " + segment + " is missing");
+      }
+      page.upto = sequence;
+      const JournalRow row = decode_journal_row(cursor.value());
+      if (row.origin == excluded) continue;
+      for (const auto& [actor, ranges] : row.changed) {
+        page.changed.insert(reader.actor(actor).id, ranges);
+        dots += ranges.count();
+      }
+    }
+    if (page.upto == after) {
+      throw Error(ErrorCode::damaged,
+                  "table jrnl: no entry of " + segment + " after " + std::to_string(after));
+    }
+    return page;
+  });
+}
+
+std::vector<ActorState> StoreSource::actors(const std::string& segment,
+                                            const std::optional<ActorId>& after,
+                                            std::size_t max) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) {
+    std::vector<ActorState> found;
+    lmdb::Cursor cursor = reader.txn().cursor(table::actor_ids);
+    bool on = after ? cursor.seek(after->view()) : cursor.first();
+    if (on && after && equal(cursor.key(), after->view())) on = cursor.next();
+    for (; on && found.size() < max; on = cursor.next()) {
+      const auto actor = ActorId::from(cursor.key());
+      if (!actor || cursor.value().size() != 4) {
+        throw Error(ErrorCode::damaged, "table actor_ids: a row does not decode");
+      }
+      const auto row = reader.context(number, load_u32(cursor.value().data()));
+      if (!row || row->covered.empty()) continue;
+      found.push_back({*actor, row->covered, row->live_count, row->live});
+    }
+    return found;
+  });
+}
+
+Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const RangeSet& selected,
+                         std::size_t octets_max, std::size_t records_max) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) {
+    Slice slice;
+    const auto index = reader.actor_index(actor);
+    const auto row = index ? reader.context(number, *index) : std::nullopt;
+    if (!row) return slice;
+    const RangeSet known = selected.intersect(row->covered);
+    slice.authors.emplace(actor, reader.actor(*index).author);
+    const TableKey prefix = context_key(number, *index);
+    std::size_t octets = 0;
+    std::uint64_t last = 0;
+    lmdb::Cursor cursor = reader.txn().cursor(table::dot);
+    for (const Range& range : known) {
+      for (bool on = cursor.seek(dot_key(number, *index, range.first));
+           on && starts_with(cursor.key(), prefix); on = cursor.next()) {
+        const std::uint64_t counter = load_u64(cursor.key().data() + prefix.view().size());
+        if (counter > range.last) break;
+        const bool is_full = octets >= octets_max || slice.delta.live.size() >= records_max;
+        if (is_full && last != 0) {
+          slice.delta.context.insert(actor, up_to(known, last));
+          slice.rest = known.minus(slice.delta.context.of(actor));
+          return slice;
+        }
+        const RecordRow record = reader.record(decode_dot_row(cursor.value()).sequence);
+        slice.delta.live.emplace_hint(slice.delta.live.end(), Dot{actor, counter},
+                                      copy_of(record.record));
+        octets += record.record.size();
+        last = counter;
+      }
+    }
+    slice.delta.context.insert(actor, known);
+    if (known.empty()) slice.authors.clear();
+    return slice;
+  });
+}
+
+RangeSet StoreSource::live_counters(const std::string& segment, const ActorId& actor,
+                                    const RangeSet& selected) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) {
+    RangeSet live;
+    const auto index = reader.actor_index(actor);
+    if (!index) return live;
+    for (const Range& range : selected) {
+      for (const auto& found : reader.live_in(number, *index, range)) live.insert(found.counter);
+    }
+    return live;
+  });
+}
+
+Fingerprint StoreSource::live_fingerprint(const std::string& segment, const ActorId& actor,
+                                          const RangeSet& selected) const {
+  const SegmentNumber number = store_.number(segment);
+  return store_.read([&](const SharedReader& reader) {
+    Fingerprint sum;
+    const auto index = reader.actor_index(actor);
+    const auto row = index ? reader.context(number, *index) : std::nullopt;
+    if (!row) return sum;
+    // Walk whichever is smaller: what is selected, or what is not.
+    const RangeSet inside = selected.intersect(row->covered);
+    const RangeSet outside = row->covered.minus(selected);
+    const bool walk_outside = outside.count() < inside.count();
+    for (const Range& range : walk_outside ? outside : inside) {
+      for (const auto& found : reader.live_in(number, *index, range)) {
+        sum += live_term(Dot{actor, found.counter}, found.row.content);
+      }
+    }
+    if (!walk_outside) return sum;
+    Fingerprint rest = row->live;
+    rest -= sum;
+    return rest;
+  });
+}
+
+}  // namespace loam

@@ -1,0 +1,151 @@
+#include "lib/write_plan.hpp"
+
+#include <sodium.h>
+
+#include <atomic>
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+
+namespace loam {
+namespace {
+
+// Both jobs of one call, shared by them until both have ended.
+struct Call {
+  std::vector<PlannedWrite> writes;
+  std::vector<Receipt> receipts;
+  std::atomic<int> open{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
+  WritesDone done;
+
+  void end(std::exception_ptr how) {
+    if (how) {
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = how;
+    }
+    if (--open == 0) done(std::move(receipts), failure);
+  }
+};
+
+Receipt receipt_for(const PlannedWrite& write, std::string id, bool existing) {
+  const bool is_shared = write.segment->scope == Scope::shared;
+  return {std::move(id), write.segment->name, write.segment->scope,
+          is_shared ? TargetKind::shared_replica : TargetKind::private_store, existing};
+}
+
+Receipt write_shared(const Core& core, SharedBatch& batch, const PlannedWrite& write) {
+  const SegmentNumber number = core.shared.number(write.segment->name);
+  if (write.given_id) {
+    if (auto earlier = batch.receipt_of(*write.given_id)) {
+      return receipt_for(write, std::move(*earlier), true);
+    }
+  }
+  Receipt receipt;
+  if (write.segment->kind == Kind::set) {
+    const auto result = batch.add(number, write.parts.content, write.parts.meta);
+    receipt = receipt_for(write, result.element.text(), result.existing);
+  } else {
+    receipt = receipt_for(write, write.key, batch.put(number, write.key, write.value));
+  }
+  if (write.given_id) batch.remember_packet(*write.given_id, receipt.id);
+  return receipt;
+}
+
+Receipt write_private(const Core& core, PrivateBatch& batch, const PlannedWrite& write) {
+  const SegmentNumber number = core.priv.number(write.segment->name);
+  const std::int64_t now = core.now_ms();
+  if (write.segment->kind == Kind::map) {
+    return receipt_for(write, write.key, batch.put(number, write.key, write.value, now));
+  }
+  const SetRecord record{Clock().next(now), write.parts.content, write.parts.meta};
+  const bool is_new = batch.add(number, PrivateRecord{write.id, encode(record)});
+  return receipt_for(write, write.id.text(), !is_new);
+}
+
+std::size_t octets_of(const PlannedWrite& write) {
+  return write.parts.content.size() + write.parts.meta.size() + write.value.size() + 256;
+}
+
+}  // namespace
+
+PacketId mint_packet_id(std::int64_t now_ms) {
+  PacketId id;
+  randombytes_buf(id.bytes.data(), id.bytes.size());
+  std::array<std::byte, 8> birth{};
+  store_u64(birth.data(), Hlc::at_ms(now_ms).value);
+  std::copy_n(birth.begin(), 6, id.bytes.begin());
+  return id;
+}
+
+PlannedWrite plan_write(const Core& core, PacketEnvelope packet) {
+  PlannedWrite write;
+  write.segment = &segment_of(packet, core.segments);
+  check_packet(packet, *write.segment);
+  write.given_id = packet.packet_id;
+  write.id = packet.packet_id ? *packet.packet_id : mint_packet_id(core.now_ms());
+  if (write.segment->kind == Kind::set) {
+    write.parts = parts_of(packet, *write.segment, {});
+  } else {
+    MapPayload payload = map_payload(packet);
+    check_key(payload.key);
+    write.key = std::move(payload.key);
+    write.value = value_octets(payload.value);
+  }
+  return write;
+}
+
+void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done) {
+  const auto call = std::make_shared<Call>();
+  call->writes = std::move(writes);
+  call->receipts.resize(call->writes.size());
+  call->done = std::move(done);
+  Job shared;
+  Job priv;
+  for (const PlannedWrite& write : call->writes) {
+    const bool is_shared = write.segment->scope == Scope::shared;
+    (is_shared ? shared : priv).octets += octets_of(write);
+  }
+  if (shared.octets > 0) ++call->open;
+  if (priv.octets > 0) ++call->open;
+  if (call->open == 0) {
+    call->done({}, nullptr);
+    return;
+  }
+  const bool has_private = priv.octets > 0;
+  if (shared.octets > 0) {
+    shared.shared = [call, &core](SharedBatch& batch) {
+      for (std::size_t i = 0; i < call->writes.size(); ++i) {
+        const PlannedWrite& write = call->writes[i];
+        if (write.segment->scope == Scope::shared) {
+          call->receipts[i] = write_shared(core, batch, write);
+        }
+      }
+    };
+    shared.done = [call](std::exception_ptr failure) { call->end(failure); };
+    core.queue.submit(std::move(shared), CommitQueue::Full::block);
+  }
+  if (!has_private) return;
+  priv.priv = [call, &core](PrivateBatch& batch) {
+    for (std::size_t i = 0; i < call->writes.size(); ++i) {
+      const PlannedWrite& write = call->writes[i];
+      if (write.segment->scope == Scope::priv) {
+        call->receipts[i] = write_private(core, batch, write);
+      }
+    }
+  };
+  priv.done = [call](std::exception_ptr failure) { call->end(failure); };
+  core.queue.submit(std::move(priv), CommitQueue::Full::block);
+}
+
+void run_job(Core& core, Job job) {
+  // Shared: the writer thread may still be inside set_value when the wait here ends.
+  const auto ended = std::make_shared<std::promise<void>>();
+  job.done = [ended](std::exception_ptr failure) {
+    failure ? ended->set_exception(failure) : ended->set_value();
+  };
+  core.queue.submit(std::move(job), CommitQueue::Full::block);
+  ended->get_future().get();
+}
+
+}  // namespace loam

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "crdt/delta.hpp"
+#include "transport/source.hpp"
+
+namespace loam {
+
+/// Milliseconds of a steady clock; its origin is the driver's choice.
+using Time = std::chrono::milliseconds;
+
+/// Send one binary message.
+struct Send {
+  Bytes frame;
+  bool operator==(const Send&) const = default;
+};
+
+/// Apply one delta and remember the follower's position in the peer's journal, in one transaction;
+/// then call `Session::applied` with the same ticket. Applies of one session keep their order.
+struct Apply {
+  std::uint64_t ticket = 0;
+  std::string segment;
+  Delta delta;
+  Authors authors;
+  std::optional<Position> position;  ///< absent: leave it as it is
+  bool operator==(const Apply&) const = default;
+};
+
+/// Call `Session::woke` at that time. A later WakeAt replaces an earlier one.
+struct WakeAt {
+  Time when{};
+  bool operator==(const WakeAt&) const = default;
+};
+
+/// Tell the operator. The session goes on.
+struct Alarm {
+  std::string text;
+  bool operator==(const Alarm&) const = default;
+};
+
+/// Close the connection with a WebSocket close code. Nothing follows.
+struct Close {
+  std::uint16_t code = 1000;
+  std::string reason;
+  bool operator==(const Close&) const = default;
+};
+
+using Action = std::variant<Send, Apply, WakeAt, Alarm, Close>;
+
+}  // namespace loam

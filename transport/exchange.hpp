@@ -1,0 +1,71 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "transport/feed.hpp"
+#include "transport/follower.hpp"
+
+namespace loam {
+
+/// One shared segment of one session: a feed to the peer and a follower of the peer, and the
+/// comparison of both sides' states. Loop thread only.
+class Exchange {
+ public:
+  Exchange(std::string segment, std::uint64_t index, const Source& source, const StoreId& peer);
+
+  /// Says how the segment stands here now.
+  struct Say {
+    bool wanted = false;
+    bool compare = false;
+    bool final = false;
+  };
+  void say_state(Say say, Outbound& out);
+
+  void received(const StateFrame& frame, Outbound& out);
+
+  Feed& feed() noexcept { return feed_; }
+  Follower& follower() noexcept { return follower_; }
+  const Follower& follower() const noexcept { return follower_; }
+
+  /// Sends what the window lets through.
+  void pump(Outbound& out);
+
+  const std::string& segment() const noexcept { return segment_; }
+  bool is_shared() const noexcept { return shared_; }
+
+  /// Whether everything that either side had when the conversation began has arrived, durably.
+  bool has_met() const;
+
+  /// Whether the last state that the peer sent equalled ours at that moment.
+  bool is_equal() const noexcept { return equal_.has_value(); }
+
+  /// Whether it still does.
+  bool is_still_equal() const;
+
+  /// Whether what `say_state` would say was said before.
+  bool is_said() const;
+
+  std::uint64_t lag() const;
+
+ private:
+  Position position() const;
+  void compare_digests(const StateFrame& frame, const SaidState& own);
+  void check_in_step(const StateFrame& frame, Outbound& out);
+  void raise_alarm(Outbound& out);
+
+  std::string segment_;
+  std::uint64_t index_;
+  const Source& source_;
+  StoreId peer_;
+  Feed feed_;
+  Follower follower_;
+  std::optional<StateFrame> opening_;       ///< our first state
+  std::optional<StateFrame> peer_opening_;  ///< the peer's first state
+  std::optional<StateFrame> last_said_;
+  std::optional<StateDigest> equal_;  ///< the state that both sides had
+  bool shared_ = false;               ///< the peer has the segment too, of the same kind
+  bool compared_again_ = false;
+};
+
+}  // namespace loam

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "transport/session.hpp"
+
+namespace loam {
+
+class Link;
+
+/// What a Link needs from the house around it. All calls are made, and answered, on the loop thread.
+class LinkHost {
+ public:
+  virtual ~LinkHost() = default;
+
+  /// Makes an Apply durable, then calls `done` on the loop thread, in the order of the calls. `done` may
+  /// be called after the link has gone; it then does nothing.
+  virtual void apply(const Hello& peer, Apply change, std::function<void(ApplyOutcome)> done) = 0;
+
+  /// The peer's hello was accepted.
+  virtual void established(const std::shared_ptr<Link>& link) = 0;
+
+  /// The link has ended; `report` is final. Called exactly once per link, also when it was never
+  /// established.
+  virtual void closed(const std::shared_ptr<Link>& link, const SessionReport& report) = 0;
+
+  /// The session wants the operator to know.
+  virtual void alarm(const std::string& text) = 0;
+
+  /// A fresh session for a new connection.
+  virtual SessionConfig session_config(Role role) = 0;
+  virtual const Source& source() = 0;
+};
+
+}  // namespace loam

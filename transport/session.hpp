@@ -1,0 +1,106 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/action.hpp"
+#include "transport/frame.hpp"
+
+namespace loam {
+
+/// Which side opened the connection.
+enum class Role { dialler, listener };
+
+/// How much travels at once. The defaults are the product's; tests make them tiny.
+struct SessionLimits {
+  /// Chunk octets that one link may have in flight before the peer has made them durable.
+  std::uint64_t window_octets = std::uint64_t{4} << 20;
+
+  /// Chunk octets made in answer to one event, so that one link never holds the loop for long.
+  std::uint64_t burst_octets = std::uint64_t{1} << 20;
+
+  std::size_t chunk_octets = std::size_t{64} << 10;  ///< of a chunk, unless one record is larger
+  std::size_t chunk_records = 1'000;                 ///< most records in one
+  std::size_t part_octets = std::size_t{48} << 10;   ///< aimed size of a part of a context
+  std::size_t part_actors = 1'000;                   ///< most actors in one
+  std::size_t actors_page = 256;                     ///< actors read from the store at once
+  std::size_t journal_page_dots = 4'096;             ///< dots of the journal entries read at once
+  std::size_t summaries = 512;                       ///< summaries in one frame
+  std::size_t frame_ranges = 2'000;                  ///< ranges of counters of one actor in one frame
+};
+
+/// What a Session is told about its own side.
+struct SessionConfig {
+  Role role = Role::dialler;
+  bool once = false;     ///< one round: close normally when both sides are equal
+  Hello hello;           ///< what we say of ourselves; the nonce is fresh for every connection
+  SessionLimits limits;
+};
+
+/// How an Apply ended.
+struct ApplyOutcome {
+  std::uint64_t ticket = 0;
+  std::uint64_t inserted = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t equivocated = 0;
+  std::optional<std::string> refused;  ///< why nothing was stored; absent: it is durable
+};
+
+/// What one segment exchanged over this connection.
+struct SegmentTally {
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  std::uint64_t removed = 0;
+  std::uint64_t refused = 0;
+
+  bool operator==(const SegmentTally&) const = default;
+};
+
+/// The conversation so far, for reports and status.
+struct SessionReport {
+  std::optional<Hello> peer;   ///< absent until its hello was accepted
+  bool converged = false;      ///< the last comparison of all segments found equal states
+  bool untrusted = false;      ///< it was refused, or refused us, as a stranger
+  std::string problem;         ///< why it was closed abnormally; empty otherwise
+  std::uint64_t round_trips = 0;
+  std::uint64_t octets_sent = 0;
+  std::uint64_t octets_received = 0;
+  std::map<std::string, SegmentTally> segments;
+  std::map<std::string, std::uint64_t> lag;  ///< local changes that the peer has not confirmed
+};
+
+/// One peer's half of the conversation (docs/WIRE.md). The driver says what happened and when; the
+/// answer is what to do next. Loop thread only. Never throws on what a peer sends: a bad frame
+/// becomes a Close. After a Close every event answers with nothing.
+class Session {
+ public:
+  /// `source` outlives the session.
+  Session(SessionConfig config, const Source& source);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) = delete;
+
+  std::vector<Action> connected(Time now);
+  std::vector<Action> received(BytesView frame, Time now);
+
+  /// The store has committed something, by whomever.
+  std::vector<Action> changed(Time now);
+
+  /// An Apply has become durable, or was refused whole.
+  std::vector<Action> applied(const ApplyOutcome& outcome, Time now);
+
+  std::vector<Action> woke(Time now);
+
+  /// The driver wants to end: says bye.
+  std::vector<Action> leave(const std::string& reason, Time now);
+
+  const SessionReport& report() const noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace loam
