@@ -347,8 +347,9 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
     std::shared_ptr<std::atomic<bool>> refused;
     ApplyOutcome outcome;
   };
-  const auto task = std::make_shared<Task>(
-      Task{std::move(change), peer.store, core_.shared.number(change.segment), refused, {}});
+  const SegmentNumber segment = core_.shared.number(change.segment);
+  const auto task =
+      std::make_shared<Task>(Task{std::move(change), peer.store, segment, refused, {}});
   Job job;
   job.lazy = task->change.delta.empty();
   for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;
