@@ -12,6 +12,7 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <string>
 #include <thread>
 
@@ -226,6 +227,7 @@ struct Bench {
 
 int main(int argc, char** argv) {
   Bench bench;
+  std::string only;
   bench.dir = fs::current_path() / ("bench-store." + std::to_string(::getpid()));
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -233,19 +235,28 @@ int main(int argc, char** argv) {
       bench.sizes = {2'000, 8, 25, 2'000, 5'000, 1};
     } else if (argument == "--dir" && i + 1 < argc) {
       bench.dir = fs::path(argv[++i]) / ("bench-store." + std::to_string(::getpid()));
+    } else if (argument == "--only" && i + 1 < argc) {
+      only = argv[++i];
     } else {
-      std::cerr << "bench_store [--smoke] [--dir DIRECTORY]\n";
+      std::cerr << "bench_store [--smoke] [--dir DIRECTORY] [--only batches|callers|copy|open]\n";
       return argument == "--help" ? 0 : 2;
     }
+  }
+  const std::map<std::string, void (Bench::*)()> all{{"batches", &Bench::batches},
+                                                     {"callers", &Bench::callers},
+                                                     {"copy", &Bench::first_copy},
+                                                     {"open", &Bench::opening}};
+  if (!only.empty() && all.count(only) == 0) {
+    std::cerr << "no such part: " << only << "\n";
+    return 2;
   }
   fs::create_directories(bench.dir);
   fs::permissions(bench.dir, fs::perms::owner_all);
   int code = 0;
   try {
-    bench.batches();
-    bench.callers();
-    bench.first_copy();
-    bench.opening();
+    for (const auto& [name, part] : all) {
+      if (only.empty() || only == name) (bench.*part)();
+    }
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     code = 1;

@@ -10,7 +10,8 @@
 namespace loam {
 namespace {
 
-constexpr std::chrono::seconds lazy_wait{1};
+// Without work for so long: lazy jobs are committed, and the element index is folded.
+constexpr std::chrono::milliseconds idle_wait{500};
 
 }  // namespace
 
@@ -58,21 +59,40 @@ void CommitQueue::run() {
   std::unique_lock lock(mutex_);
   while (true) {
     const auto has_work = [&] { return !queue_.empty() || stopping_; };
-    if (held_.empty()) {
+    if (held_.empty() && folded_) {
       wake_.wait(lock, has_work);
-    } else if (!wake_.wait_for(lock, lazy_wait, has_work)) {
+    } else if (!wake_.wait_for(lock, idle_wait, has_work)) {
       std::vector<Job> jobs = std::exchange(held_, {});
       lock.unlock();
-      commit(std::move(jobs));
+      if (!jobs.empty()) commit(std::move(jobs));
+      fold();
       lock.lock();
+      folded_ = true;
       continue;
     }
     if (queue_.empty() && held_.empty()) return;  // stopping, and nothing is left
     std::vector<Job> jobs = take(lock);
+    folded_ = folded_ && jobs.empty();
     lock.unlock();
     if (!jobs.empty()) commit(std::move(jobs));
     lock.lock();
   }
+}
+
+// Time to spare: readers are quickest when no part of the element index is pending.
+void CommitQueue::fold() {
+  try {
+    const bool has_pending = shared_.env().read(
+        [](const lmdb::ReadTxn& txn) { return read_pending_state(txn).entries > 0; });
+    if (!has_pending) return;
+  } catch (const Error&) {
+    return;  // whoever reads or writes next is told
+  }
+  Job job;
+  job.shared = [](SharedBatch& batch) { batch.fold(); };
+  std::vector<Job> jobs;
+  jobs.push_back(std::move(job));
+  commit(std::move(jobs));
 }
 
 // The next commit's jobs; or none, when only lazy ones wait: those are answered and held.

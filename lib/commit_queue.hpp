@@ -33,7 +33,7 @@ struct Job {
 
   std::size_t octets = 0;                       ///< about what it writes
   lmdb::Space space = lmdb::Space::normal;
-  bool lazy = false;  ///< losing it is harmless: it waits for another job's commit, or a second
+  bool lazy = false;  ///< losing it is harmless: it waits for another commit or an idle moment
 };
 
 /// The one thread that writes: takes all jobs that have queued up into one transaction per environment
@@ -62,6 +62,7 @@ class CommitQueue {
   void run();
   std::vector<Job> take(std::unique_lock<std::mutex>& lock);
   void commit(std::vector<Job> jobs);
+  void fold();
   template <class Run>
   void commit_group(std::vector<Job*> jobs, Run&& run);
 
@@ -77,6 +78,7 @@ class CommitQueue {
   std::vector<Job> held_;  ///< lazy jobs, already answered
   std::size_t queued_octets_ = 0;
   bool stopping_ = false;
+  bool folded_ = false;  ///< nothing was committed since the element index was folded
   std::thread thread_;  ///< started by the first job: a process that only reads has none
 };
 

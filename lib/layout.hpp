@@ -70,9 +70,9 @@ inline TableKey element_prefix(SegmentNumber segment, const ElementId& element) 
   return TableKey().u16(segment).octets(element.view());
 }
 
-inline TableKey element_key(SegmentNumber segment, const ElementId& element, ActorIndex actor,
-                            std::uint64_t counter) {
-  return element_prefix(segment, element).u32(actor).u64(counter);
+inline TableKey element_key(SegmentNumber segment, const ElementId& element,
+                            std::uint64_t sequence) {
+  return element_prefix(segment, element).u64(sequence);
 }
 
 inline TableKey register_prefix(SegmentNumber segment, std::string_view key) {

@@ -111,10 +111,17 @@ void Env::write(const std::function<void(WriteTxn&)>& body, Space space) {
     WriteTxn txn(state, handle);
     body(txn);
   };
+  bool may_settle = space == Space::normal;
   for (;;) {
     switch (state.attempt(run)) {
       case EnvState::Outcome::committed: return;
-      case EnvState::Outcome::map_full: state.grow(space); break;
+      case EnvState::Outcome::map_full:
+        if (may_settle && state.is_at_cap()) {
+          may_settle = false;
+          if (state.settle()) break;
+        }
+        state.grow(space);
+        break;
       case EnvState::Outcome::map_resized:
         state.adopt_map();
         state.make_room(space);

@@ -13,6 +13,7 @@ namespace loam::lmdb {
 namespace {
 
 constexpr unsigned readers_max = 1'022;
+constexpr std::string_view settle_key = "settled";  // no table has this name
 constexpr auto stale_reader_interval = std::chrono::minutes(1);
 
 // The environments whose gate this thread has passed: seldom more than one.
@@ -296,6 +297,8 @@ void EnvState::make_room(Space space) {
   if (want != now.me_mapsize) resize(want);
 }
 
+bool EnvState::is_at_cap() const { return info().me_mapsize >= octets_max; }
+
 void EnvState::grow(Space space) {
   const std::uint64_t size = info().me_mapsize;
   if (size < octets_max) return resize(std::min(size * 2, octets_max));
@@ -305,6 +308,29 @@ void EnvState::grow(Space space) {
                   " octets, the configured limit" +
                   (space == Space::removal ? " and what is kept for removals" : "") +
                   "; remove records or raise store.map_octets_max");
+}
+
+bool EnvState::settle() {
+  if (info().me_last_txnid == settled_) return false;
+  // A plain entry of the unnamed table; the tables live beside it.
+  const auto commit_something = [&](MDB_txn* txn) {
+    MDB_dbi unnamed = 0;
+    check(mdb_dbi_open(txn, nullptr, 0, &unnamed), "cannot open its unnamed table");
+    std::size_t number = mdb_txn_id(txn);
+    MDB_val key{settle_key.size(), const_cast<char*>(settle_key.data())};
+    MDB_val value{sizeof number, &number};
+    const int code = mdb_put(txn, unnamed, &key, &value, 0);
+    if (code == MDB_MAP_FULL) map_full = true;
+    check(code, "cannot put");
+  };
+  Outcome outcome = attempt(commit_something);
+  if (outcome == Outcome::map_full && info().me_mapsize < cap(Space::removal)) {
+    resize(cap(Space::removal));
+    outcome = attempt(commit_something);
+  }
+  make_room(Space::normal);
+  settled_ = info().me_last_txnid;
+  return outcome != Outcome::map_full;
 }
 
 void EnvState::grow_to(std::uint64_t octets) {

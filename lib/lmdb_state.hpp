@@ -83,8 +83,16 @@ struct EnvState {
   /// only.
   void make_room(Space space);
 
+  bool is_at_cap() const;
+
   /// Doubles the map. Throws Error(out_of_space) at the cap. Writer only.
   void grow(Space space);
+
+  /// Makes the pages that the last commit freed usable: LMDB uses them from the second commit after it
+  /// on, which a store that refuses writes would never reach. Commits one small entry, if need be in
+  /// the space that is kept for removals. Says whether trying again makes sense: not when nothing was
+  /// committed since the last time. Writer only.
+  bool settle();
 
   /// Makes the map at least that large, as far as the cap allows. Writer only.
   void grow_to(std::uint64_t octets);
@@ -115,6 +123,7 @@ struct EnvState {
   mutable Gate gate_;
   std::atomic<bool> unmapped_{false};  ///< a move of the map failed half-way
   std::uint64_t page_octets_ = 0;
+  std::uint64_t settled_ = 0;  ///< the transaction that the last settle() committed
   std::chrono::steady_clock::time_point readers_checked_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
@@ -90,37 +90,49 @@ bool is_better(const Hit& left, const Hit& right) {
   return left.record.id < right.record.id;
 }
 
+template <class Each>
+void for_private_records(const Core& core, const Segment& segment, Each&& each) {
+  constexpr std::size_t page = 256;
+  std::optional<PacketId> before;
+  while (true) {
+    const auto records = core.priv.newest(core.priv.number(segment.name), before, page);
+    for (const PrivateRecord& record : records) each(record_of(core, segment, record));
+    if (records.size() < page) return;
+    before = records.back().id;
+  }
+}
+
+// Each record once: where its newest dot stands.
+template <class Each>
+void for_shared_records(const Core& core, const std::map<SegmentNumber, const Segment*>& segments,
+                        Each&& each) {
+  AuthorNames names(core);
+  core.shared.read([&](const SharedReader& reader) {
+    lmdb::Cursor cursor = reader.txn().cursor(table::rec);
+    for (bool on = cursor.first(); on; on = cursor.next()) {
+      const RecordRow row = decode_record_row(cursor.value());
+      const auto segment = segments.find(row.segment);
+      if (segment == segments.end()) continue;
+      const auto dots = reader.dots_of(row.segment, row.element);
+      if (dots.empty() || dots.back().sequence != load_u64(cursor.key().data())) continue;
+      each(record_of(core, names, reader, *segment->second, row.element, dots));
+    }
+    return 0;
+  });
+}
+
 // Every record of the searched segments, one at a time.
 template <class Each>
 void for_records(const Core& core, const std::vector<const Segment*>& segments, Each&& each) {
-  AuthorNames names(core);
+  std::map<SegmentNumber, const Segment*> shared;
   for (const Segment* segment : segments) {
-    if (segment->scope == Scope::priv) {
-      std::optional<PacketId> before;
-      constexpr std::size_t page = 256;
-      while (true) {
-        const auto records = core.priv.newest(core.priv.number(segment->name), before, page);
-        for (const PrivateRecord& record : records) each(record_of(core, *segment, record));
-        if (records.size() < page) break;
-        before = records.back().id;
-      }
-      continue;
+    if (segment->scope == Scope::shared) {
+      shared.emplace(core.shared.number(segment->name), segment);
+    } else {
+      for_private_records(core, *segment, each);
     }
-    const SegmentNumber number = core.shared.number(segment->name);
-    core.shared.read([&](const SharedReader& reader) {
-      lmdb::Cursor cursor = reader.txn().cursor(table::elem);
-      const TableKey prefix = segment_key(number);
-      std::optional<ElementId> before;
-      for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix);
-           on = cursor.next()) {
-        const auto element = *ElementId::from(cursor.key().subspan(2, 16));
-        if (before == element) continue;
-        before = element;
-        each(record_of(core, names, reader, *segment, element, reader.dots_of(number, element)));
-      }
-      return 0;
-    });
   }
+  if (!shared.empty()) for_shared_records(core, shared, each);
 }
 
 std::vector<const Segment*> searched_segments(const RecallQuery& query, const SegmentTable& table) {

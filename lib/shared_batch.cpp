@@ -38,9 +38,10 @@ class SegmentDots final : public DotStore {
     std::array<std::byte, 8> reference{};
     store_u64(reference.data(), sequence);
     if (kind_ == Kind::set) {
-      row.element = element_of(segment.name, view_set_record(record).content);
-      batch_.txn_.put(table::elem, element_key(segment_, row.element, actor, dot.counter),
-                      reference);
+      row.element = batch_.known_element_
+                        ? *batch_.known_element_
+                        : element_of(segment.name, view_set_record(record).content);
+      batch_.fresh_.insert({segment_, row.element, sequence});
     } else {
       const MapRecord entry = decode_map_record(record);
       batch_.txn_.put(table::reg, register_key(segment_, entry.key, entry.stamp, dot), reference);
@@ -60,7 +61,10 @@ class SegmentDots final : public DotStore {
     const RecordRow record = batch_.reader_.record(row.sequence);
     const std::size_t octets = record.record.size();
     if (kind_ == Kind::set) {
-      batch_.txn_.erase(table::elem, element_key(segment_, record.element, actor, dot.counter));
+      // Of an entry that is still pending, the missing record says that it is void.
+      const ElementEntry entry{segment_, record.element, row.sequence};
+      batch_.txn_.erase(table::elem, element_key(segment_, entry.element, entry.sequence));
+      batch_.fresh_.erase(entry);
     } else {
       const MapRecord entry = decode_map_record(record.record);
       batch_.txn_.erase(table::reg, register_key(segment_, entry.key, entry.stamp, dot));
@@ -112,7 +116,7 @@ class SegmentDots final : public DotStore {
 };
 
 SharedBatch::SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t now_ms)
-    : store_(store), txn_(txn), reader_(txn), now_ms_(now_ms) {
+    : store_(store), txn_(txn), reader_(txn, &store.followed_pending(txn)), now_ms_(now_ms) {
   if (const auto row = txn.get(table::meta, bytes_of(meta::clock)); row && row->size() == 8) {
     clock_loaded_ = Hlc{load_u64(row->data())};
   }
@@ -123,7 +127,7 @@ SharedBatch::SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t n
 
 SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content, BytesView meta) {
   const ElementId element = element_of(this->segment(segment).row.name, content);
-  const std::vector<StoredDot> observed = reader_.dots_of(segment, element);
+  const std::vector<StoredDot> observed = dots_of(segment, element);
   const Dot dot = next_dot(segment);
   Delta delta;
   delta.context.insert(dot);
@@ -131,16 +135,18 @@ SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content
     if (earlier.author == store_.instance()) delta.context.insert(earlier.dot);
   }
   delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
+  known_element_ = element;
   change(segment, delta, {});
+  known_element_.reset();
   return {element, !observed.empty()};
 }
 
 SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementId& old,
                                            BytesView content, BytesView meta) {
-  const std::vector<StoredDot> observed = reader_.dots_of(segment, old);
+  const std::vector<StoredDot> observed = dots_of(segment, old);
   if (observed.empty()) throw Error(ErrorCode::not_found, "record " + old.text());
   const ElementId element = element_of(this->segment(segment).row.name, content);
-  const bool existing = !reader_.dots_of(segment, element).empty();
+  const bool existing = !dots_of(segment, element).empty();
   const Dot dot = next_dot(segment);
   Delta delta;
   delta.context.insert(dot);
@@ -151,7 +157,7 @@ SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementI
 }
 
 void SharedBatch::remove(SegmentNumber segment, const ElementId& element) {
-  const std::vector<StoredDot> observed = reader_.dots_of(segment, element);
+  const std::vector<StoredDot> observed = dots_of(segment, element);
   if (observed.empty()) throw Error(ErrorCode::not_found, "record " + element.text());
   Delta delta;
   for (const StoredDot& dot : observed) delta.context.insert(dot.dot);
@@ -291,9 +297,52 @@ Dot SharedBatch::next_dot(SegmentNumber segment) {
 
 Hlc SharedBatch::stamp(Hlc after) { return clock_.next(now_ms_, after); }
 
+// ---------------------------------------------------------------- the element index
+
+std::vector<StoredDot> SharedBatch::dots_of(SegmentNumber segment,
+                                            const ElementId& element) const {
+  std::vector<StoredDot> dots = reader_.dots_of(segment, element);
+  for (auto at = fresh_.lower_bound({segment, element, 0});
+       at != fresh_.end() && at->segment == segment && at->element == element; ++at) {
+    const RecordRow row = reader_.record(at->sequence);
+    const ActorRow by = reader_.actor(row.actor);
+    dots.push_back({Dot{by.id, row.counter}, by.author, at->sequence, copy_of(row.record)});
+  }
+  return dots;
+}
+
+void SharedBatch::index_fresh() {
+  const PendingState pending = read_pending_state(txn_);
+  std::uint64_t records = 0;
+  for (const SegmentNumber number : store_.numbers()) records += segment(number).row.records;
+  const std::uint64_t bound = std::clamp(records / 8, pending_fold_min, pending_fold_max);
+  if (fresh_.size() < pending_entries_min) {
+    for (const ElementEntry& entry : fresh_) {
+      txn_.put(table::elem, element_key(entry.segment, entry.element, entry.sequence), {});
+    }
+  } else if (pending.entries + fresh_.size() > bound) {
+    fold();
+  } else {
+    append_pending(txn_, {fresh_.begin(), fresh_.end()});
+  }
+  fresh_.clear();
+}
+
+void SharedBatch::fold() {
+  std::vector<ElementEntry> entries = store_.followed_pending(txn_).entries();
+  std::erase_if(entries, [&](const ElementEntry& entry) { return !reader_.is_current(entry); });
+  entries.insert(entries.end(), fresh_.begin(), fresh_.end());
+  std::sort(entries.begin(), entries.end());
+  for (const ElementEntry& entry : entries) {
+    txn_.put(table::elem, element_key(entry.segment, entry.element, entry.sequence), {});
+  }
+  clear_pending(txn_);
+}
+
 // ---------------------------------------------------------------- the end of the transaction
 
 void SharedBatch::finish() {
+  if (!fresh_.empty()) index_fresh();
   for (auto& [key, cache] : contexts_) {
     if (!cache.dirty) continue;
     txn_.put(table::ctx, context_key(key.first, key.second), encode(cache.row));

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
-#include <unordered_map>
 
 #include "crdt/join.hpp"
 #include "lib/shared_tables.hpp"
@@ -59,6 +59,9 @@ class SharedBatch {
   /// Drops the journal of every segment: positions in it are worth nothing any more.
   void drop_journals();
 
+  /// Enters the pending part of the element index into the index proper.
+  void fold();
+
   /// Writes what was kept aside. Once, at the end of the transaction.
   void finish();
 
@@ -84,6 +87,8 @@ class SharedBatch {
   ActorIndex actor_index(const ActorId& actor, const InstanceId& author);
   std::uint64_t next_sequence();
   Dot next_dot(SegmentNumber segment);
+  std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
+  void index_fresh();
   Hlc stamp(Hlc after);
   Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin);
   void write_journal(SegmentNumber number, const StoreId& origin, const Context& changed);
@@ -100,6 +105,8 @@ class SharedBatch {
   std::map<std::pair<SegmentNumber, ActorIndex>, ContextCache> contexts_;
   mutable std::map<ActorId, ActorIndex> actors_;
   std::map<std::pair<SegmentNumber, StoreId>, Context> changed_;
+  std::set<ElementEntry> fresh_;           ///< new records of set segments
+  std::optional<ElementId> known_element_; ///< of the record that is being added
 };
 
 }  // namespace loam

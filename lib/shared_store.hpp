@@ -43,6 +43,13 @@ class SharedStore {
 
   JournalId new_journal_id() const;
 
+  /// The pending part of the element index as the transaction sees it. Writer thread only; before the
+  /// transaction has changed it.
+  const PendingIndex& followed_pending(const lmdb::ReadTxn& txn) {
+    pending_.follow(txn);
+    return pending_;
+  }
+
   /// Runs `body` on a SharedReader in one snapshot.
   template <class Body>
   auto read(Body&& body) const {
@@ -64,6 +71,7 @@ class SharedStore {
   std::map<SegmentNumber, std::string> names_by_number_;
   std::vector<SegmentNumber> numbers_;
   std::optional<ActorId> actor_;
+  PendingIndex pending_;
 };
 
 }  // namespace loam

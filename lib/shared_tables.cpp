@@ -13,7 +13,8 @@ namespace {
 
 std::vector<std::string> shared_table_names() {
   return {"meta", "segs", "actors", "actor_ids", "ctx",       "rec",     "dot",
-          "elem", "reg",  "jrnl",   "peers",     "positions", "packets", "packet_log"};
+          "elem", "reg",  "jrnl",   "peers",     "positions", "packets", "packet_log",
+          "pending"};
 }
 
 SegmentRow SharedReader::segment(SegmentNumber number) const {
@@ -61,24 +62,56 @@ RecordRow SharedReader::record(std::uint64_t sequence) const {
   return decode_record_row(*row);
 }
 
-StoredDot SharedReader::stored(std::uint64_t sequence) const {
-  const RecordRow row = record(sequence);
+StoredDot SharedReader::stored(const RecordRow& row, std::uint64_t sequence) const {
   const ActorRow by = actor(row.actor);
   return {Dot{by.id, row.counter}, by.author, sequence, copy_of(row.record)};
 }
 
-std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
-                                             const ElementId& element) const {
+bool SharedReader::is_current(const ElementEntry& entry) const {
+  const auto found = txn_.get(table::rec, TableKey().u64(entry.sequence));
+  if (!found) return false;
+  const RecordRow row = decode_record_row(*found);
+  return row.segment == entry.segment && row.element == entry.element;
+}
+
+// The pending list by element once many lookups are made; null while scanning it is cheaper.
+const PendingIndex* SharedReader::pending() const {
+  constexpr int lookups_by_scan = 8;
+  if (pending_ != nullptr) return pending_;
+  if (++lookups_ <= lookups_by_scan) return nullptr;
+  own_pending_.emplace().follow(txn_);
+  return pending_ = &*own_pending_;
+}
+
+std::vector<std::uint64_t> SharedReader::sequences_of(SegmentNumber segment,
+                                                      const ElementId& element) const {
   std::vector<std::uint64_t> sequences;
+  if (const PendingIndex* index = pending()) {
+    index->find(segment, element, sequences);
+  } else {
+    for_pending(txn_, 0, [&](const ElementEntry& entry) {
+      if (entry.segment == segment && entry.element == element) {
+        sequences.push_back(entry.sequence);
+      }
+    });
+  }
   const TableKey prefix = element_prefix(segment, element);
   lmdb::Cursor cursor = txn_.cursor(table::elem);
   for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
-    if (cursor.value().size() != 8) damaged("table elem: a row does not decode");
-    sequences.push_back(load_u64(cursor.value().data()));
+    sequences.push_back(load_u64(cursor.key().data() + prefix.view().size()));
   }
   std::sort(sequences.begin(), sequences.end());
+  sequences.erase(std::unique(sequences.begin(), sequences.end()), sequences.end());
+  return sequences;
+}
+
+std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
+                                             const ElementId& element) const {
   std::vector<StoredDot> dots;
-  for (const std::uint64_t sequence : sequences) dots.push_back(stored(sequence));
+  for (const std::uint64_t sequence : sequences_of(segment, element)) {
+    if (!is_current({segment, element, sequence})) continue;
+    dots.push_back(stored(record(sequence), sequence));
+  }
   return dots;
 }
 
@@ -88,7 +121,8 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_
   lmdb::Cursor cursor = txn_.cursor(table::reg);
   for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
     if (cursor.value().size() != 8) damaged("table reg: a row does not decode");
-    dots.push_back(stored(load_u64(cursor.value().data())));
+    const std::uint64_t sequence = load_u64(cursor.value().data());
+    dots.push_back(stored(record(sequence), sequence));
   }
   return dots;
 }
@@ -97,14 +131,26 @@ std::vector<ElementId> SharedReader::elements_between(SegmentNumber segment, con
                                                       const ElementId& high,
                                                       std::size_t max) const {
   std::vector<ElementId> found;
+  const auto add = [&](const ElementId& element) {
+    const bool is_new = std::find(found.begin(), found.end(), element) == found.end();
+    if (is_new && found.size() < max && !dots_of(segment, element).empty()) {
+      found.push_back(element);
+    }
+  };
+  for_pending(txn_, 0, [&](const ElementEntry& entry) {
+    const bool inside =
+        entry.segment == segment && !(entry.element < low) && !(high < entry.element);
+    if (inside) add(entry.element);
+  });
   const TableKey prefix = segment_key(segment);
   lmdb::Cursor cursor = txn_.cursor(table::elem);
   for (bool on = cursor.seek(element_prefix(segment, low)); on; on = cursor.next()) {
     if (!starts_with(cursor.key(), prefix) || found.size() >= max) break;
     const auto element = *ElementId::from(cursor.key().subspan(2, 16));
     if (high < element) break;
-    if (found.empty() || found.back() != element) found.push_back(element);
+    add(element);
   }
+  std::sort(found.begin(), found.end());
   return found;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "lib/lmdb.hpp"
+#include "lib/pending.hpp"
 #include "lib/rows.hpp"
 
 namespace loam {
@@ -24,6 +25,7 @@ inline constexpr lmdb::Table peers{10};
 inline constexpr lmdb::Table positions{11};
 inline constexpr lmdb::Table packets{12};
 inline constexpr lmdb::Table packet_log{13};
+inline constexpr lmdb::Table pending{14};
 }  // namespace table
 
 /// Their names in the file.
@@ -53,7 +55,9 @@ struct StoredDot {
 /// Reads the shared environment inside one transaction. Throws Error(damaged) when tables disagree.
 class SharedReader {
  public:
-  explicit SharedReader(const lmdb::ReadTxn& txn) : txn_(txn) {}
+  /// `pending`, when given, follows the transaction already and outlives the reader.
+  explicit SharedReader(const lmdb::ReadTxn& txn, const PendingIndex* pending = nullptr)
+      : txn_(txn), pending_(pending) {}
 
   SegmentRow segment(SegmentNumber number) const;
   std::optional<ContextRow> context(SegmentNumber segment, ActorIndex actor) const;
@@ -70,6 +74,9 @@ class SharedReader {
   /// The record of a live dot; a view that dies with the transaction.
   RecordRow record(std::uint64_t sequence) const;
 
+  /// Whether an entry of the element index still stands for a record.
+  bool is_current(const ElementEntry& entry) const;
+
   /// Live dots of an element, oldest local sequence first; empty: there is no such element.
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
 
@@ -83,9 +90,14 @@ class SharedReader {
   const lmdb::ReadTxn& txn() const noexcept { return txn_; }
 
  private:
-  StoredDot stored(std::uint64_t sequence) const;
+  StoredDot stored(const RecordRow& row, std::uint64_t sequence) const;
+  const PendingIndex* pending() const;
+  std::vector<std::uint64_t> sequences_of(SegmentNumber segment, const ElementId& element) const;
 
   const lmdb::ReadTxn& txn_;
+  mutable const PendingIndex* pending_;
+  mutable std::optional<PendingIndex> own_pending_;
+  mutable int lookups_ = 0;
 };
 
 }  // namespace loam

@@ -83,7 +83,11 @@ PlannedWrite plan_write(const Core& core, PacketEnvelope packet) {
   write.segment = &segment_of(packet, core.segments);
   check_packet(packet, *write.segment);
   write.given_id = packet.packet_id;
-  write.id = packet.packet_id ? *packet.packet_id : mint_packet_id(core.now_ms());
+  if (write.given_id) {
+    write.id = *write.given_id;
+  } else if (write.segment->scope == Scope::priv) {
+    write.id = mint_packet_id(core.now_ms());
+  }
   if (write.segment->kind == Kind::set) {
     write.parts = parts_of(packet, *write.segment, {});
   } else {

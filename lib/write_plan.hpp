@@ -14,7 +14,7 @@ namespace loam {
 struct PlannedWrite {
   const Segment* segment = nullptr;
   std::optional<PacketId> given_id;     ///< by the caller: a retry finds it
-  PacketId id;                          ///< given or minted
+  PacketId id;                          ///< given, or minted for a private record
   PacketParts parts;                    ///< of a record
   std::string key;                      ///< of an entry
   Bytes value;                          ///< of an entry
