@@ -270,7 +270,11 @@ std::uint64_t EnvState::whole_pages(std::uint64_t octets) const {
 }
 
 std::uint64_t EnvState::cap(Space space) const {
-  return space == Space::removal ? octets_max + whole_pages(removal_reserve_octets) : octets_max;
+  if (space == Space::normal) return octets_max;
+  const std::uint64_t reserve = whole_pages(removal_reserve_octets);
+  // A store that is larger than a limit that was lowered can be emptied too.
+  const std::uint64_t used = octets_used();
+  return (used > octets_max + reserve ? used : octets_max) + reserve;
 }
 
 void EnvState::resize(std::uint64_t octets) {

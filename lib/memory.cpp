@@ -1,5 +1,8 @@
 #include "lib/memory.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include "crdt/codec.hpp"
 #include "lib/core.hpp"
 #include "lib/federation.hpp"
@@ -145,24 +148,46 @@ Receipt Memory::revise(std::string_view id, std::string_view text) {
 }
 
 Receipt Memory::forget(std::string_view id) {
+  const std::string text(id);
+  return forget(std::span<const std::string>(&text, 1)).front();
+}
+
+std::vector<Receipt> Memory::forget(std::span<const std::string> ids) {
   Core& core = impl_->core;
-  const RecordAddress address = require_record(core, id);
-  const Segment& segment = *address.segment;
-  const bool is_shared = segment.scope == Scope::shared;
+  std::vector<Receipt> receipts;
+  std::set<ElementId> seen;
+  std::vector<RecordAddress> shared;
+  std::vector<RecordAddress> priv;
+  for (const std::string& id : ids) {
+    const RecordAddress address = require_record(core, id);
+    const bool is_shared = address.segment->scope == Scope::shared;
+    receipts.push_back(
+        {address.id(), address.segment->name, address.segment->scope,
+         is_shared ? TargetKind::shared_replica : TargetKind::private_store, true});
+    const ElementId key = is_shared ? address.element : ElementId{address.packet.bytes};
+    if (!seen.insert(key).second) continue;
+    (is_shared ? shared : priv).push_back(address);
+  }
   Job job;
   job.space = lmdb::Space::removal;
-  if (is_shared) {
+  if (!shared.empty()) {
     job.shared = [&](SharedBatch& batch) {
-      batch.remove(core.shared.number(segment.name), address.element);
+      for (const RecordAddress& address : shared) {
+        batch.remove(core.shared.number(address.segment->name), address.element);
+      }
     };
-  } else {
-    job.priv = [&](PrivateBatch& batch) {
-      batch.remove(core.priv.number(segment.name), address.packet);
-    };
+    run_job(core, job);
+    job.shared = nullptr;
   }
-  run_job(core, std::move(job));
-  return {address.id(), segment.name, segment.scope,
-          is_shared ? TargetKind::shared_replica : TargetKind::private_store, true};
+  if (!priv.empty()) {
+    job.priv = [&](PrivateBatch& batch) {
+      for (const RecordAddress& address : priv) {
+        batch.remove(core.priv.number(address.segment->name), address.packet);
+      }
+    };
+    run_job(core, std::move(job));
+  }
+  return receipts;
 }
 
 // ---------------------------------------------------------------- entries

@@ -280,6 +280,10 @@ class Memory {
   /// Removes a record with all its observed dots. Throws Error(not_found).
   Receipt forget(std::string_view id);
 
+  /// Removes these records, in one commit per environment; a commit removes all of its records or none.
+  /// Throws for the first id that names no record, before anything is removed.
+  std::vector<Receipt> forget(std::span<const std::string> ids);
+
   // --- entries -------------------------------------------------------------------------------
   Receipt put(std::string_view segment, std::string_view key, const Value& value);
 

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <range/v3/action/sort.hpp>
+#include <range/v3/action/unique.hpp>
+#include <range/v3/range/conversion.hpp>
+#include <range/v3/view/filter.hpp>
+#include <range/v3/view/transform.hpp>
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
@@ -10,6 +15,8 @@
 
 namespace loam {
 namespace {
+
+namespace views = ranges::views;
 
 constexpr std::size_t query_octets_max = std::size_t{64} << 10;
 constexpr std::size_t terms_max = 64;
@@ -136,20 +143,14 @@ void for_records(const Core& core, const std::vector<const Segment*>& segments, 
 }
 
 std::vector<const Segment*> searched_segments(const RecallQuery& query, const SegmentTable& table) {
-  std::vector<const Segment*> segments;
+  const auto address = [](const Segment& segment) { return &segment; };
   if (query.segments.empty()) {
-    for (const Segment& segment : table.all()) {
-      if (segment.kind == Kind::set) segments.push_back(&segment);
-    }
-    return segments;
+    const auto is_set = [](const Segment& segment) { return segment.kind == Kind::set; };
+    return table.all() | views::filter(is_set) | views::transform(address) | ranges::to_vector;
   }
-  for (const std::string& name : query.segments) {
-    const Segment* segment = &table.find(name);
-    if (std::find(segments.begin(), segments.end(), segment) == segments.end()) {
-      segments.push_back(segment);
-    }
-  }
-  return segments;
+  const auto named = [&](const std::string& name) { return &table.find(name); };
+  return query.segments | views::transform(named) | ranges::to_vector | ranges::actions::sort |
+         ranges::actions::unique;
 }
 
 }  // namespace
