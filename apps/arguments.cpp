@@ -1,7 +1,6 @@
 #include "apps/arguments.hpp"
 
 #include <charconv>
-#include <cmath>
 
 #include "crdt/error.hpp"
 #include "lib/json_value.hpp"

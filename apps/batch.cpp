@@ -124,7 +124,7 @@ void write_in_groups(Batch& batch, LineReader& reader) {
   Progress progress("lines:");
   while (const auto line = reader.next()) {
     batch.take(*line);
-    progress.at(line->number);
+    progress.at(line->number, reader.share());
     if (batch.packets() >= batch_group_packets || batch.octets() >= batch_group_octets) {
       batch.write_group_or_singles();
     }
@@ -136,7 +136,7 @@ void write_as_one(Batch& batch, LineReader& reader) {
   Progress progress("lines:");
   while (const auto line = reader.next()) {
     batch.take(*line);
-    progress.at(line->number);
+    progress.at(line->number, reader.share());
     if (batch.octets() <= atomic_octets_max) continue;
     throw Error(ErrorCode::limit,
                 "batch: --atomic takes at most " + std::to_string(atomic_octets_max) + " octets");

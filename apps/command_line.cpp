@@ -29,7 +29,13 @@ void add_init(CLI::App& root, Command& chosen) {
   const Verb<command::Init> verb(root, chosen,
                                  {"init", "Make an instance in DIR, in a federation of one",
                                   "loam -C ~/agents/alpha init alpha"});
-  verb.text("NAME", verb->name, "A label: a-z, 0-9, _ and -, at most 63")->required();
+  verb.with("NAME", "A label: a-z, 0-9, _ and -, at most 63",
+            [](auto& init, auto& text) {
+              if (!is_name(text))
+                throw Error(ErrorCode::invalid, "NAME: not a-z, 0-9, _ and -, 1 to 63");
+              init.name = text;
+            })
+      ->required();
   verb.with("--federation ID", "The id of a federation to be in", [](auto& init, auto& text) {
     init.federation = FederationId::parse(text);
     if (!init.federation) {
@@ -159,8 +165,10 @@ void add_record_commands(CLI::App& root, Command& chosen) {
   revise.text("TEXT", revise->text, "The new text; - reads standard input")->required();
 
   const Verb<command::Forget> forget(
-      root, chosen, {"forget", "Remove a record everywhere", "loam forget 01jq3x8m"});
-  forget.text("ID", forget->id, "Of the record")->required();
+      root, chosen, {"forget", "Remove records everywhere", "loam forget 01jq3x8m"});
+  forget.text("ID", forget->id, "Of the record");
+  forget.text("--batch FILE", forget->batch,
+              "Ids, one a line, a file or -; a refused line makes the exit code 1");
 }
 
 void add_entry_commands(CLI::App& root, Command& chosen) {
@@ -210,7 +218,8 @@ void add_network_commands(CLI::App& root, Command& chosen) {
       {"sync", "Exchange with each endpoint what the other lacks",
        "loam sync ws://127.0.0.1:7700 --timeout 5s",
        "Exit code: 0 when every peer was reached, 1 when only some were, 6 when none was;\n"
-       "4 or 9 when all of them refused us as denied or untrusted.\n\n"});
+       "4 or 9 when all of them refused us as denied or untrusted; 2 when no ENDPOINT is "
+       "one.\n\n"});
   sync.app()
       ->add_option("ENDPOINT", sync->options.endpoints, "ws://HOST:PORT; none: the known ones")
       ->type_name("");

@@ -50,7 +50,8 @@ struct Revise {
 };
 
 struct Forget {
-  std::string id;
+  std::string id;     ///< empty: a batch
+  std::string batch;  ///< a file of ids, or "-"
 };
 
 struct Put {

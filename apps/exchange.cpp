@@ -67,8 +67,9 @@ int run(const command::Import& imported, const Shell& shell) {
   ImportReport report;
   {
     Progress progress("lines:");
-    report = memory.import_records(next_line, imported.dry_run,
-                                   [&progress](std::uint64_t lines) { progress.at(lines); });
+    report = memory.import_records(next_line, imported.dry_run, [&](std::uint64_t lines) {
+      progress.at(lines, reader.share());
+    });
   }
   name_long_lines(report, long_lines);
   answer(shell,

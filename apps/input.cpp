@@ -1,6 +1,7 @@
 #include "apps/input.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,10 +28,20 @@ int open_file(const std::string& file) {
   return descriptor;
 }
 
+std::uint64_t size_of(int descriptor) noexcept {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return 0;
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 }  // namespace
 
 LineReader::LineReader(const std::string& file, std::size_t octets_max)
-    : file_(file), descriptor_(open_file(file)), octets_max_(octets_max), buffer_(buffer_octets) {}
+    : file_(file),
+      descriptor_(open_file(file)),
+      octets_max_(octets_max),
+      buffer_(buffer_octets),
+      size_(size_of(descriptor_)) {}
 
 LineReader::~LineReader() {
   if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
@@ -46,6 +57,7 @@ bool LineReader::fill() {
   if (count < 0) fail(file_, errno);
   begin_ = 0;
   end_ = static_cast<std::size_t>(count);
+  read_ += end_;
   return count > 0;
 }
 
@@ -66,6 +78,11 @@ std::optional<Line> LineReader::next() {
     break;
   }
   return line;
+}
+
+std::optional<double> LineReader::share() const noexcept {
+  if (size_ == 0) return std::nullopt;
+  return std::min(1.0, static_cast<double>(read_) / static_cast<double>(size_));
 }
 
 std::string read_whole(const std::string& file, std::size_t octets_max) {

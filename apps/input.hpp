@@ -30,6 +30,9 @@ class LineReader {
   /// The next line; absent at the end. A last line may lack its end.
   std::optional<Line> next();
 
+  /// How much of the file has been read, 0 to 1; absent when it has no size (a pipe).
+  std::optional<double> share() const noexcept;
+
  private:
   bool fill();
 
@@ -40,6 +43,8 @@ class LineReader {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::uint64_t number_ = 0;
+  std::uint64_t read_ = 0;  ///< octets
+  std::uint64_t size_ = 0;  ///< octets; 0: unknown
 };
 
 /// The whole content of a file, or of standard input for "-". Throws Error(failed) as above,

@@ -29,7 +29,7 @@ std::string opening_hint(const Error& error, const std::filesystem::path& dir) {
   switch (error.code()) {
     case ErrorCode::not_found: return "`loam init NAME` makes an instance there";
     case ErrorCode::denied:
-      return "the directory must be yours, no symbolic link, and closed to others: chmod 700 " +
+      return "the directory and its files must be yours alone, and no symbolic links: chmod 700 " +
              dir.string();
     default: return {};
   }

@@ -81,5 +81,6 @@ int run_program(int count, const char* const* arguments) {
 int main(int count, char** arguments) {
   loam::cli::hold_standard_descriptors();
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit of a file is an error, not an end
   return loam::cli::run_program(count, arguments);
 }

@@ -124,8 +124,8 @@ int sync_exit_code(const SyncReport& report) {
   if (peers.empty()) return exit_code(ErrorCode::unavailable);
   if (std::all_of(peers.begin(), peers.end(), is_ok)) return 0;
   if (std::any_of(peers.begin(), peers.end(), is_ok)) return exit_code(ErrorCode::failed);
-  for (const ErrorCode refusal : {ErrorCode::denied, ErrorCode::untrusted}) {
-    if (std::all_of(peers.begin(), peers.end(), is(refusal))) return exit_code(refusal);
+  for (const ErrorCode code : {ErrorCode::denied, ErrorCode::untrusted, ErrorCode::invalid}) {
+    if (std::all_of(peers.begin(), peers.end(), is(code))) return exit_code(code);
   }
   return exit_code(ErrorCode::unavailable);
 }

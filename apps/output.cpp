@@ -81,6 +81,14 @@ void append(std::string& out, const boost::json::value& value) {
   }
 }
 
+/// `[######              ] 30 %`
+std::string bar(double share) {
+  constexpr std::size_t columns = 20;
+  const auto full = static_cast<std::size_t>(share * columns);
+  std::string out = "[" + std::string(full, '#') + std::string(columns - full, ' ') + "] ";
+  return out + std::to_string(static_cast<int>(share * 100)) + " %";
+}
+
 std::string hint_of(const Error& error) {
   if (const auto* hinted = dynamic_cast<const HintedError*>(&error)) return hinted->hint();
   if (error.code() == ErrorCode::unknown_segment) return "`loam status` lists the segments";
@@ -174,12 +182,14 @@ Progress::~Progress() {
   }
 }
 
-void Progress::at(std::uint64_t done) {
+void Progress::at(std::uint64_t done, std::optional<double> share) {
   if (!is_shown_) return;
   const auto now = std::chrono::steady_clock::now();
   if (now - last_ < progress_every) return;
   last_ = now;
-  write_all(STDERR_FILENO, "\r\x1b[K" + label_ + " " + std::to_string(done));
+  std::string line = "\r\x1b[K" + label_ + " " + std::to_string(done);
+  if (share) line += " " + bar(*share);
+  write_all(STDERR_FILENO, line);
 }
 
 }  // namespace loam::cli

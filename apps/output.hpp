@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -99,7 +100,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress();
 
-  void at(std::uint64_t done);
+  /// `share`, from 0 to 1, draws a bar.
+  void at(std::uint64_t done, std::optional<double> share);
 
  private:
   std::string label_;

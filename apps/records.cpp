@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/value.hpp>
+#include <iterator>
 
 #include "apps/batch.hpp"
 #include "apps/input.hpp"
@@ -79,40 +80,45 @@ void print_hits(const RecallResult& result, const command::Recall& recall, Outpu
   if (result.next) say("more with --offset " + *result.next);
 }
 
-/// The cursor of a list of several segments: the segment that it stopped in, and the cursor there.
+/// The names of segments as they are stored, each once. Throws Error(unknown_segment).
+std::vector<std::string> stored_names(const Memory& memory, const std::vector<std::string>& given) {
+  std::vector<std::string> names;
+  for (const auto& text : given) {
+    const std::string& name = memory.segments().find(text).name;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+/// Where the list of several segments stopped: `segment:cursor`.
 struct Place {
   std::size_t segment = 0;
   std::string cursor;
 };
 
-Place place_of(const command::List& list) {
-  if (list.segments.size() < 2 || list.cursor.empty()) return {0, list.cursor};
-  const auto colon = list.cursor.find(':');
-  const std::string name = list.cursor.substr(0, colon);
-  const auto found = std::find(list.segments.begin(), list.segments.end(), name);
-  if (colon == std::string::npos || found == list.segments.end()) {
+Place place_of(const std::string& cursor, const std::vector<std::string>& names) {
+  if (cursor.empty()) return {};
+  const auto colon = cursor.find(':');
+  const auto found = std::find(names.begin(), names.end(), cursor.substr(0, colon));
+  if (colon == std::string::npos || found == names.end()) {
     throw Error(ErrorCode::invalid, "--cursor: not of a list of these segments");
   }
-  return {static_cast<std::size_t>(found - list.segments.begin()), list.cursor.substr(colon + 1)};
+  return {static_cast<std::size_t>(found - names.begin()), cursor.substr(colon + 1)};
 }
 
 /// One segment after the other.
-RecordPage page_of(const Memory& memory, const command::List& list) {
-  Place place = place_of(list);
-  if (list.segments.size() < 2) {
-    const std::string segment = list.segments.empty() ? std::string() : list.segments.front();
-    return memory.list({.segment = segment, .limit = list.limit, .cursor = place.cursor});
-  }
-  for (const auto& name : list.segments) memory.segments().find(name);
+RecordPage page_of_several(const Memory& memory, const std::vector<std::string>& names,
+                           const command::List& list) {
+  Place place = place_of(list.cursor, names);
   RecordPage all;
-  for (; place.segment < list.segments.size(); ++place.segment, place.cursor.clear()) {
-    const std::string& name = list.segments[place.segment];
-    if (all.items.size() == list.limit) {
+  for (; place.segment < names.size(); ++place.segment, place.cursor.clear()) {
+    const std::string& name = names[place.segment];
+    const std::size_t room = list.limit - all.items.size();
+    if (room == 0) {
       all.next = name + ":";
       break;
     }
-    RecordPage page = memory.list(
-        {.segment = name, .limit = list.limit - all.items.size(), .cursor = place.cursor});
+    RecordPage page = memory.list({.segment = name, .limit = room, .cursor = place.cursor});
     std::move(page.items.begin(), page.items.end(), std::back_inserter(all.items));
     if (page.next) {
       all.next = name + ":" + *page.next;
@@ -120,6 +126,13 @@ RecordPage page_of(const Memory& memory, const command::List& list) {
     }
   }
   return all;
+}
+
+RecordPage page_of(const Memory& memory, const command::List& list) {
+  const auto names = stored_names(memory, list.segments);
+  if (names.size() > 1) return page_of_several(memory, names, list);
+  const std::string segment = names.empty() ? std::string() : names.front();
+  return memory.list({.segment = segment, .limit = list.limit, .cursor = list.cursor});
 }
 
 }  // namespace
@@ -180,12 +193,6 @@ int run(const command::List& list, const Shell& shell) {
 int run(const command::Revise& revise, const Shell& shell) {
   Memory memory = open_memory(shell);
   answer(shell, memory.revise(revise.id, text_argument(revise.text)));
-  return 0;
-}
-
-int run(const command::Forget& forget, const Shell& shell) {
-  Memory memory = open_memory(shell);
-  answer(shell, memory.forget(forget.id));
   return 0;
 }
 

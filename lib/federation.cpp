@@ -189,6 +189,7 @@ class Federation::Impl final : public LinkHost {
       ++open_links_;
     }
     const SessionReport report = link->report();
+    unreached_.erase(link->endpoint());
     core_.log(LogLevel::info, "linked with " + report.peer->name + " at " + link->endpoint());
     remember_peer(link, report);
   }
@@ -201,7 +202,10 @@ class Federation::Impl final : public LinkHost {
       --open_links_;
       ended_.notify_all();
     }
-    if (!report.problem.empty()) {
+    // An endpoint that cannot be reached is named once, not at every attempt.
+    const bool is_unreached = link->role() == Role::dialler && !report.peer;
+    const bool is_news = !is_unreached || unreached_.insert(link->endpoint()).second;
+    if (!report.problem.empty() && is_news) {
       core_.log(LogLevel::warning, "link " + link->endpoint() + ": " + report.problem);
     }
     const auto round = rounds_.find(link);
@@ -322,6 +326,7 @@ class Federation::Impl final : public LinkHost {
   std::map<std::array<std::byte, 16>, std::shared_ptr<std::atomic<bool>>> refusals_;
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
   std::set<std::string> bad_endpoints_;
+  std::set<std::string> unreached_;
   std::uint64_t watch_id_ = 0;
   std::uint64_t last_transaction_ = 0;
   std::atomic<bool> woken_{false};

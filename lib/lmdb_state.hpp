@@ -88,9 +88,9 @@ struct EnvState {
   /// Doubles the map. Throws Error(out_of_space) at the cap. Writer only.
   void grow(Space space);
 
-  /// Makes the pages that the last commit freed usable: LMDB uses them from the second commit after it
-  /// on, which a store that refuses writes would never reach. Commits one small entry, if need be in
-  /// the space that is kept for removals. Says whether trying again makes sense: not when nothing was
+  /// Makes the pages that the last commit freed usable: LMDB uses them from the second commit after
+  /// it on, which a store that refuses writes would never reach. Commits one small entry, if need be
+  /// in the space kept for removals. Says whether trying again makes sense: not when nothing was
   /// committed since the last time. Writer only.
   bool settle();
 

@@ -17,11 +17,11 @@ inline constexpr std::size_t tags_max = 64;                 ///< tags of one rec
 inline constexpr std::size_t tag_characters_max = 64;       ///< Unicode code points of one tag
 inline constexpr std::size_t packet_type_octets_max = 64;   ///< of [a-z0-9_]
 inline constexpr std::size_t thread_id_octets_max = 400;    ///< of UTF-8
-inline constexpr std::size_t payload_depth_max = 8;         ///< containers in each other, payload included
+inline constexpr std::size_t payload_depth_max = 8;         ///< containers in each other
 inline constexpr std::size_t payload_container_max = 4'096; ///< elements of one container
 inline constexpr std::size_t payload_elements_max = 32'768; ///< elements of all containers together
-inline constexpr std::size_t packet_json_octets_max = std::size_t{1} << 20;  ///< of one envelope as JSON
-inline constexpr std::size_t packet_json_depth_max = 32;    ///< containers in each other in that JSON
+inline constexpr std::size_t packet_json_octets_max = 1 << 20;  ///< of one envelope as JSON
+inline constexpr std::size_t packet_json_depth_max = 32;    ///< containers in each other there
 
 /// How sure the writer is.
 struct Confidence {
