@@ -100,6 +100,7 @@ std::string peer_text(const PeerReport& peer) {
   std::vector<std::vector<std::string>> rows{
       {"  segment", "sent", "received", "removed", "refused"}};
   for (const auto& [segment, traffic] : peer.segments) {
+    if (traffic.sent + traffic.received + traffic.removed + traffic.refused == 0) continue;
     rows.push_back({"  " + printable(segment), std::to_string(traffic.sent),
                     std::to_string(traffic.received), std::to_string(traffic.removed),
                     std::to_string(traffic.refused)});

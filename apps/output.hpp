@@ -53,8 +53,8 @@ class Output {
 /// JSON of one line. Doubles stay doubles: 2.0, not 2.
 std::string serialized(const boost::json::value& value);
 
-/// One object `{"items": [ … ], …}` whose items are written as they come. When the work breaks off,
-/// `finish` still makes it one well-formed object.
+/// One object `{"items": [ … ], …}` whose items are written as they come. `finish` makes it
+/// well-formed also when the work breaks off.
 class ItemStream {
  public:
   explicit ItemStream(Output& out) : out_(out) {}
@@ -101,7 +101,7 @@ class Progress {
   ~Progress();
 
   /// `share`, from 0 to 1, draws a bar.
-  void at(std::uint64_t done, std::optional<double> share);
+  void at(std::uint64_t done, std::optional<double> share = {});
 
  private:
   std::string label_;

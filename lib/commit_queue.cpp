@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <map>
 #include <utility>
 
 #include "crdt/error.hpp"
@@ -10,8 +11,13 @@
 namespace loam {
 namespace {
 
-// Without work for so long: lazy jobs are committed, and the element index is folded.
+// Without work for so long: lazy jobs are committed, and the element index is folded. Lazy jobs wait
+// no longer either when more of them keep coming.
 constexpr std::chrono::milliseconds idle_wait{500};
+
+void end(Job& job, const std::exception_ptr& failure) {
+  if (job.done) std::exchange(job.done, nullptr)(failure);
+}
 
 }  // namespace
 
@@ -25,6 +31,7 @@ CommitQueue::CommitQueue(SharedStore& shared, PrivateStore& priv,
 CommitQueue::~CommitQueue() { stop(); }
 
 void CommitQueue::submit(Job job, Full full) {
+  process_.check("memory");
   std::unique_lock lock(mutex_);
   if (full == Full::block) {
     room_.wait(lock, [&] { return queued_octets_ < commit_queue_octets_max || stopping_; });
@@ -97,9 +104,11 @@ void CommitQueue::fold() {
 
 // The next commit's jobs; or none, when only lazy ones wait: those are answered and held.
 std::vector<Job> CommitQueue::take(std::unique_lock<std::mutex>& lock) {
+  const auto now = std::chrono::steady_clock::now();
+  if (held_.empty()) held_since_ = now;
   std::vector<Job> jobs = std::exchange(held_, {});
   std::size_t octets = 0;
-  bool is_lazy = !stopping_;
+  bool is_lazy = !stopping_ && now - held_since_ < idle_wait;
   while (!queue_.empty() && jobs.size() < commit_jobs_max && octets < commit_octets_max) {
     octets += queue_.front().octets;
     is_lazy = is_lazy && queue_.front().lazy;
@@ -110,9 +119,7 @@ std::vector<Job> CommitQueue::take(std::unique_lock<std::mutex>& lock) {
   room_.notify_all();
   if (!is_lazy) return jobs;
   lock.unlock();
-  for (Job& job : jobs) {
-    if (job.done) std::exchange(job.done, nullptr)(nullptr);
-  }
+  for (Job& job : jobs) end(job, nullptr);
   lock.lock();
   held_ = std::move(jobs);
   return {};
@@ -120,40 +127,41 @@ std::vector<Job> CommitQueue::take(std::unique_lock<std::mutex>& lock) {
 
 // Runs a group of jobs in one transaction. A job that fails is left out and the others run again;
 // when the transaction itself fails, each job is tried alone, so that the innocent ones get
-// through.
+// through. None is tried before those queued earlier have been told how they ended.
 template <class Run>
-void CommitQueue::commit_group(std::vector<Job*> jobs, Run&& run) {
-  std::vector<std::pair<Job*, std::exception_ptr>> ended;
-  while (!jobs.empty()) {
-    const bool all_remove = std::all_of(jobs.begin(), jobs.end(), [](const Job* job) {
+void CommitQueue::commit_group(const std::vector<Job*>& jobs, Run&& run) {
+  std::map<Job*, std::exception_ptr> failed;
+  std::vector<Job*> group = jobs;
+  while (!group.empty()) {
+    const bool all_remove = std::all_of(group.begin(), group.end(), [](const Job* job) {
       return job->space == lmdb::Space::removal;
     });
     const auto space = all_remove ? lmdb::Space::removal : lmdb::Space::normal;
-    std::size_t current = jobs.size();
+    std::size_t current = group.size();
+    bool is_own = true;
+    std::exception_ptr failure;
     try {
-      run(jobs, current, space);
-      for (Job* job : jobs) ended.emplace_back(job, nullptr);
-      jobs.clear();
+      run(group, current, space);
+      break;
     } catch (const Error& error) {
-      const bool is_own = current < jobs.size() && error.code() != ErrorCode::out_of_space;
-      if (is_own) {
-        ended.emplace_back(jobs[current], std::current_exception());
-        jobs.erase(jobs.begin() + static_cast<std::ptrdiff_t>(current));
-      } else if (jobs.size() == 1) {
-        ended.emplace_back(jobs.front(), std::current_exception());
-        jobs.clear();
-      } else {
-        for (Job* job : jobs) commit_group({job}, run);
-        jobs.clear();
-      }
+      failure = std::current_exception();
+      is_own = error.code() != ErrorCode::out_of_space;
     } catch (...) {
-      for (Job* job : jobs) ended.emplace_back(job, std::current_exception());
-      jobs.clear();
+      failure = std::current_exception();
     }
+    is_own = is_own && current < group.size();
+    if (!is_own && group.size() > 1) {
+      for (Job* job : jobs) {
+        const auto known = failed.find(job);
+        known != failed.end() ? end(*job, known->second) : commit_group({job}, run);
+      }
+      return;
+    }
+    if (!is_own) current = 0;
+    failed[group[current]] = failure;
+    group.erase(group.begin() + static_cast<std::ptrdiff_t>(current));
   }
-  for (auto& [job, failure] : ended) {
-    if (job->done) std::exchange(job->done, nullptr)(failure);
-  }
+  for (Job* job : jobs) end(*job, failed[job]);
 }
 
 void CommitQueue::commit(std::vector<Job> jobs) {

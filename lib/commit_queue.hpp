@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -9,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/own_process.hpp"
 #include "lib/private_store.hpp"
 #include "lib/shared_store.hpp"
 
@@ -28,7 +30,8 @@ struct Job {
   std::function<void(SharedBatch&)> shared;
   std::function<void(PrivateBatch&)> priv;
 
-  /// Called once, on the writer thread, when the job is durable (null) or has failed. Does not throw.
+  /// Called once, on the writer thread, when the job is durable (null) or has failed; jobs of one
+  /// environment end in the order in which they were queued. Does not throw.
   std::function<void(std::exception_ptr)> done;
 
   std::size_t octets = 0;                       ///< about what it writes
@@ -40,7 +43,8 @@ struct Job {
 /// (group commit), so that a commit's sync is shared by all that waited for the one before. Thread-safe.
 class CommitQueue {
  public:
-  /// `committed` is called on the writer thread after every commit of the shared environment.
+  /// `committed` is called on the writer thread after every commit of the shared environment. Does
+  /// not throw.
   CommitQueue(SharedStore& shared, PrivateStore& priv, std::function<std::int64_t()> now_ms,
          std::function<void()> committed);
 
@@ -50,7 +54,7 @@ class CommitQueue {
   enum class Full { block, accept };
 
   /// Queues a job. When too much waits already, blocks, or with `accept` takes it all the same (the
-  /// caller bounds itself). Throws Error(failed) after `stop`.
+  /// caller bounds itself). Throws Error(failed) after `stop`, Error(wrong_process) after fork().
   void submit(Job job, Full full);
 
   /// Returns when everything that was queued before has been done, lazy jobs included.
@@ -64,18 +68,20 @@ class CommitQueue {
   void commit(std::vector<Job> jobs);
   void fold();
   template <class Run>
-  void commit_group(std::vector<Job*> jobs, Run&& run);
+  void commit_group(const std::vector<Job*>& jobs, Run&& run);
 
   SharedStore& shared_;
   PrivateStore& private_;
   std::function<std::int64_t()> now_ms_;
   std::function<void()> committed_;
+  OwnProcess process_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable room_;
   std::deque<Job> queue_;
   std::vector<Job> held_;  ///< lazy jobs, already answered
+  std::chrono::steady_clock::time_point held_since_;  ///< when the first of them came
   std::size_t queued_octets_ = 0;
   bool stopping_ = false;
   bool folded_ = false;  ///< nothing was committed since the element index was folded

@@ -6,6 +6,7 @@
 #include "lib/json_value.hpp"
 #include "lib/lookup.hpp"
 #include "lib/memory_impl.hpp"
+#include "lib/packet_json.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -112,22 +113,24 @@ std::vector<const Segment*> exported_segments(const ExportQuery& query,
   return segments;
 }
 
-const json::object& object_of(const json::value& value, const char* what) {
-  if (const auto* object = value.if_object()) return *object;
+const Map& map_of(const Value& value, const char* what) {
+  if (const auto* map = value.get<Map>()) return *map;
   throw Error(ErrorCode::invalid, std::string("import: ") + what + " is not an object");
 }
 
-std::string claimed_authors(const json::object& line) {
+std::string claimed_authors(const Map& line) {
   std::string claimed;
-  const auto add = [&](const json::value& author) {
-    if (!author.is_string()) return;
+  const auto add = [&](const Value& author) {
+    const auto* name = author.get<std::string>();
+    if (!name) return;
     if (!claimed.empty()) claimed += ", ";
-    claimed += std::string_view(author.get_string());
+    claimed += *name;
   };
-  if (const auto* authors = line.if_contains("authors"); authors && authors->is_array()) {
-    for (const json::value& author : authors->get_array()) add(author);
+  const Value* authors = find(line, "authors");
+  if (const Array* list = authors ? authors->get<Array>() : nullptr) {
+    for (const Value& author : *list) add(author);
   }
-  if (const auto* author = line.if_contains("author")) add(*author);
+  if (const Value* author = find(line, "author")) add(*author);
   return claimed;
 }
 
@@ -137,10 +140,12 @@ struct Imported {
   bool existing = false;
 };
 
-PacketEnvelope imported_packet(const json::object& line) {
-  const auto* wrapped = line.if_contains("packet");
-  if (!wrapped) return packet_from_json(json::serialize(line));
-  PacketEnvelope packet = packet_from_json(json::serialize(object_of(*wrapped, "packet")));
+// What `export_records` wrote, or a plain envelope. Not held to the size of an envelope: what could be
+// written here can be written again.
+PacketEnvelope imported_packet(const Map& line) {
+  const Value* wrapped = find(line, "packet");
+  if (!wrapped) return packet_from_map(line);
+  PacketEnvelope packet = packet_from_map(map_of(*wrapped, "packet"));
   if (packet.provenance.source_agent.empty()) {
     packet.provenance.source_agent = claimed_authors(line);
   }
@@ -148,24 +153,25 @@ PacketEnvelope imported_packet(const json::object& line) {
 }
 
 Imported plan_import(const Core& core, const std::string& text) {
-  const json::value value = to_json(parse_json(text, {.octets_max = line_octets_max}));
-  const json::object& line = object_of(value, "the line");
+  const Value value = parse_json(text, {.octets_max = line_octets_max});
+  const Map& line = map_of(value, "the line");
   Imported imported;
-  if (const auto* key = line.if_contains("key")) {
-    const auto* segment = line.if_contains("segment");
-    const auto* assigned = line.if_contains("value");
-    if (!key->is_string() || !segment || !segment->is_string() || !assigned) {
+  if (const Value* key = find(line, "key")) {
+    const Value* assigned = find(line, "value");
+    const auto segment = text_at(line, "segment");
+    if (!key->get<std::string>() || segment.empty() || !assigned) {
       throw Error(ErrorCode::invalid, "import: an entry needs segment, key and value");
     }
     PlannedWrite& write = imported.write;
-    write.segment = &core.segment(std::string_view(segment->get_string()), Kind::map);
-    write.key = std::string_view(key->get_string());
-    write.value = value_octets(from_json(*assigned));
+    write.segment = &core.segment(segment, Kind::map);
+    write.key = *key->get<std::string>();
+    write.value = value_octets(*assigned);
     // An old export must not overrule what has been decided since.
     imported.existing = !read_entries(core, *write.segment, write.key).empty();
     return imported;
   }
   imported.write = plan_write(core, imported_packet(line));
+  if (find(line, "packet")) imported.write.given_id.reset();  // a record to have, not a retry
   const Segment& segment = *imported.write.segment;
   if (segment.kind == Kind::set && segment.scope == Scope::shared) {
     const ElementId element = element_of(segment.name, imported.write.parts.content);

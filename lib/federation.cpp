@@ -6,11 +6,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
 #include <thread>
 
-#include "crdt/codec.hpp"
 #include "crdt/error.hpp"
-#include "lib/lookup.hpp"
+#include "lib/own_process.hpp"
+#include "lib/peers.hpp"
 #include "lib/store_source.hpp"
 #include "lib/watch.hpp"
 #include "lib/write_plan.hpp"
@@ -24,66 +25,16 @@ namespace net = boost::asio;
 // How soon a commit of another process is noticed.
 constexpr std::chrono::milliseconds poll_every{20};
 constexpr std::chrono::milliseconds stop_within{3'000};
-constexpr std::chrono::milliseconds leave_within{1'000};
 constexpr std::size_t alarms_max = 64;
 
-PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
-  PeerReport out;
-  out.endpoint = endpoint;
-  if (report.peer) out.name = report.peer->name;
-  out.ok = report.peer && report.problem.empty() && !report.untrusted;
-  out.converged = out.ok && report.converged;
-  if (!out.ok) out.error = report.problem.empty() ? "no answer" : report.problem;
-  out.code = report.untrusted ? ErrorCode::untrusted : ErrorCode::unavailable;
-  out.round_trips = report.round_trips;
-  out.bytes_sent = report.octets_sent;
-  out.bytes_received = report.octets_received;
-  for (const auto& [name, tally] : report.segments) {
-    out.segments[name] = {tally.sent, tally.received, tally.removed, tally.refused};
-  }
-  return out;
-}
-
-PeerRow peer_row(const Core& core, const Hello& peer, const std::string& endpoint,
-                 const SessionReport& report) {
-  PeerRow row{peer.name, peer.instance, endpoint, core.now_ms(), {}};
-  for (const auto& [segment, lag] : report.lag) {
-    const SegmentNumber number = core.shared.number(segment);
-    const std::uint64_t head = core.shared.read(
-        [&](const SharedReader& reader) { return reader.segment(number).state.head; });
-    row.confirmed.emplace_back(number, head - std::min(head, lag));
-  }
-  return row;
-}
-
 }  // namespace
-
-std::vector<std::string> known_endpoints(const Core& core) {
-  std::vector<std::string> found = core.config.endpoints;
-  const Segment& registry = core.segments.find(registry_segment);
-  for (const std::string& id : list_keys(core, registry, {}, 10'000).items) {
-    if (id == core.identity.id.text()) continue;
-    const auto entries = read_entries(core, registry, id);
-    if (entries.empty() || !entries.front().value) continue;
-    const Value* endpoints = entries.front().value->find("endpoints");
-    const Array* list = endpoints ? endpoints->get<Array>() : nullptr;
-    if (!list) continue;
-    for (const Value& endpoint : *list) {
-      const auto* text = endpoint.get<std::string>();
-      if (text && std::find(found.begin(), found.end(), *text) == found.end()) {
-        found.push_back(*text);
-      }
-    }
-  }
-  return found;
-}
 
 class Federation::Impl final : public LinkHost {
  public:
   explicit Impl(Core& core)
       : core_(core), source_(core.shared), work_(net::make_work_guard(loop_)), poll_(loop_) {
     last_transaction_ = core.shared.env().last_transaction();
-    thread_ = std::thread([this] { loop_.run(); });
+    thread_ = std::thread([this] { run(); });
     {
       const std::lock_guard lock(core_.on_commit_mutex);
       core_.on_commit = [this] { wake(); };
@@ -100,6 +51,10 @@ class Federation::Impl final : public LinkHost {
     work_.reset();
     loop_.stop();
     thread_.join();
+    while (!rounds_.empty()) {
+      const auto link = rounds_.begin()->first;
+      end_round(link, "the memory was closed");
+    }
     core_.queue.flush();  // what `done` callbacks would touch must not outlive this object
   }
 
@@ -107,6 +62,7 @@ class Federation::Impl final : public LinkHost {
   template <class Body>
   auto on_loop(Body&& body) {
     using Result = decltype(body());
+    if (std::this_thread::get_id() == thread_.get_id()) return body();  // from a callback
     const auto task = std::make_shared<std::packaged_task<Result()>>(std::forward<Body>(body));
     auto result = task->get_future();
     net::post(loop_, [task] { (*task)(); });
@@ -149,21 +105,23 @@ class Federation::Impl final : public LinkHost {
   void stop() {
     on_loop([&] {
       if (listener_) listener_->stop();
+      listener_.reset();
       for (auto& [endpoint, dialler] : diallers_) dialler->stop();
       diallers_.clear();
       dial_known_ = false;
-      const auto links = links_;
+      auto links = links_;
+      for (const auto& [link, end] : rounds_) links.insert(link);  // those not established yet too
       for (const auto& link : links) link->leave("closing");
       return 0;
     });
+    if (std::this_thread::get_id() == thread_.get_id()) return;  // nothing ends while it waits here
     const auto until = std::chrono::steady_clock::now() + stop_within;
     std::unique_lock lock(ended_mutex_);
-    ended_.wait_until(lock, until, [&] { return open_links_ == 0; });
-    lock.unlock();
-    on_loop([&] {
-      listener_.reset();
-      return 0;
-    });
+    ended_.wait_until(lock, until, [&] { return open_ == 0; });
+  }
+
+  std::vector<std::string> alarms() {
+    return on_loop([&] { return std::vector<std::string>(alarms_.begin(), alarms_.end()); });
   }
 
   std::set<StoreId> linked() {
@@ -184,10 +142,7 @@ class Federation::Impl final : public LinkHost {
 
   void established(const std::shared_ptr<Link>& link) override {
     links_.insert(link);
-    {
-      const std::lock_guard lock(ended_mutex_);
-      ++open_links_;
-    }
+    count_open();
     const SessionReport report = link->report();
     unreached_.erase(link->endpoint());
     core_.log(LogLevel::info, "linked with " + report.peer->name + " at " + link->endpoint());
@@ -196,26 +151,22 @@ class Federation::Impl final : public LinkHost {
 
   void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override {
     if (report.peer) refusals_.erase(report.peer->nonce);
-    if (links_.erase(link) > 0) {
-      remember_peer(link, report);
-      const std::lock_guard lock(ended_mutex_);
-      --open_links_;
-      ended_.notify_all();
-    }
+    if (links_.erase(link) > 0) remember_peer(link, report);
     // An endpoint that cannot be reached is named once, not at every attempt.
     const bool is_unreached = link->role() == Role::dialler && !report.peer;
     const bool is_news = !is_unreached || unreached_.insert(link->endpoint()).second;
     if (!report.problem.empty() && is_news) {
       core_.log(LogLevel::warning, "link " + link->endpoint() + ": " + report.problem);
     }
-    const auto round = rounds_.find(link);
-    if (round == rounds_.end()) return;
-    const auto end = std::move(round->second);
-    rounds_.erase(round);
-    end(report);
+    end_round(link, report);
+    count_open();
   }
 
-  void alarm(const std::string& text) override { core_.log(LogLevel::error, "alarm: " + text); }
+  void alarm(const std::string& text) override {
+    core_.log(LogLevel::error, "alarm: " + text);
+    alarms_.push_back(text);
+    if (alarms_.size() > alarms_max) alarms_.pop_front();
+  }
 
   SessionConfig session_config(Role role) override {
     SessionConfig config;
@@ -232,6 +183,39 @@ class Federation::Impl final : public LinkHost {
 
  private:
   friend class Federation;
+
+  // What a handler throws is ours or the system's, never a peer's: the others go on.
+  void run() {
+    while (true) {
+      try {
+        loop_.run();
+        return;
+      } catch (const std::exception& error) {
+        core_.log(LogLevel::error, std::string("network: ") + error.what());
+      }
+    }
+  }
+
+  void count_open() {
+    const std::lock_guard lock(ended_mutex_);
+    open_ = links_.size() + rounds_.size();
+    ended_.notify_all();
+  }
+
+  void end_round(const std::shared_ptr<Link>& link, const SessionReport& report) {
+    const auto round = rounds_.find(link);
+    if (round == rounds_.end()) return;
+    const auto end = std::move(round->second);
+    rounds_.erase(round);
+    end(report);
+  }
+
+  // Ends the round of a link that has not closed yet.
+  void end_round(const std::shared_ptr<Link>& link, const std::string& why) {
+    SessionReport report = link->report();
+    if (!report.converged && report.problem.empty()) report.problem = why;
+    end_round(link, report);
+  }
 
   void dial(const Address& address) {
     if (diallers_.count(address.text()) != 0) return;
@@ -272,8 +256,9 @@ class Federation::Impl final : public LinkHost {
       if (dial_known_ && time >= next_round_) {
         next_round_ = time + every_;
         dial_known();
+        notify();
       }
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       core_.log(LogLevel::error, error.what());
     }
     poll_.expires_after(poll_every);
@@ -295,23 +280,30 @@ class Federation::Impl final : public LinkHost {
   }
 
   void unwatch(std::uint64_t id) {
-    if (std::this_thread::get_id() == thread_.get_id()) {
-      watches_.erase(id);
-      return;
-    }
-    on_loop([&] { return watches_.erase(id); });
+    if (process_.is_left()) return;  // a forked child has no loop thread
+    on_loop([&] {
+      const auto watch = watches_.find(id);
+      if (watch == watches_.end()) return 0;
+      watch->second->end();
+      watches_.erase(watch);
+      return 0;
+    });
   }
 
   void remember_peer(const std::shared_ptr<Link>& link, const SessionReport& report) {
     if (!report.peer) return;
     const std::string endpoint = link->role() == Role::dialler ? link->endpoint() : "";
-    Job job;
-    job.lazy = true;
-    job.shared = [store = report.peer->store,
-                  row = peer_row(core_, *report.peer, endpoint, report)](SharedBatch& batch) {
-      batch.set_peer(store, row);
-    };
-    core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+    try {
+      Job job;
+      job.lazy = true;
+      job.shared = [store = report.peer->store,
+                    row = peer_row(core_, *report.peer, endpoint, report)](SharedBatch& batch) {
+        batch.set_peer(store, row);
+      };
+      core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+    } catch (const Error& error) {  // not worth the link
+      core_.log(LogLevel::warning, std::string("peer ") + report.peer->name + ": " + error.what());
+    }
   }
 
   Core& core_;
@@ -323,10 +315,11 @@ class Federation::Impl final : public LinkHost {
   std::map<std::string, std::unique_ptr<Dialler>> diallers_;
   std::set<std::shared_ptr<Link>> links_;
   std::map<std::shared_ptr<Link>, std::function<void(const SessionReport&)>> rounds_;
-  std::map<std::array<std::byte, 16>, std::shared_ptr<std::atomic<bool>>> refusals_;
+  std::map<std::array<std::byte, 16>, std::shared_ptr<std::atomic<std::uint64_t>>> refusals_;
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
   std::set<std::string> bad_endpoints_;
   std::set<std::string> unreached_;
+  std::deque<std::string> alarms_;
   std::uint64_t watch_id_ = 0;
   std::uint64_t last_transaction_ = 0;
   std::atomic<bool> woken_{false};
@@ -335,7 +328,8 @@ class Federation::Impl final : public LinkHost {
   std::chrono::steady_clock::time_point next_round_{};
   std::mutex ended_mutex_;
   std::condition_variable ended_;
-  std::size_t open_links_ = 0;
+  std::size_t open_ = 0;  ///< links and rounds
+  OwnProcess process_;
   std::thread thread_;
 };
 
@@ -344,13 +338,15 @@ class Federation::Impl final : public LinkHost {
 void Federation::Impl::apply(const Hello& peer, loam::Apply change,
                              std::function<void(ApplyOutcome)> done) {
   auto& refused = refusals_[peer.nonce];
-  if (!refused) refused = std::make_shared<std::atomic<bool>>(false);
+  if (!refused) refused = std::make_shared<std::atomic<std::uint64_t>>(~std::uint64_t{0});
   struct Task {
     loam::Apply change;
     StoreId peer;
     SegmentNumber segment;
-    std::shared_ptr<std::atomic<bool>> refused;
+    std::shared_ptr<std::atomic<std::uint64_t>> refused;  ///< the first ticket that was
     ApplyOutcome outcome;
+
+    void refuse() { *refused = std::min<std::uint64_t>(*refused, change.ticket); }
   };
   const SegmentNumber segment = core_.shared.number(change.segment);
   const auto task =
@@ -359,7 +355,9 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
   job.lazy = task->change.delta.empty();
   for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;
   job.shared = [task](SharedBatch& batch) {
-    if (*task->refused) throw Error(ErrorCode::failed, "an earlier part was refused");
+    if (*task->refused < task->change.ticket) {
+      throw Error(ErrorCode::failed, "an earlier part was refused");
+    }
     const loam::Apply& todo = task->change;
     Applied applied;
     try {
@@ -367,7 +365,7 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
         applied = batch.join(task->segment, todo.delta, todo.authors, task->peer);
       }
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::out_of_space) *task->refused = true;
+      if (error.code() != ErrorCode::out_of_space) task->refuse();
       throw;
     }
     if (todo.position) batch.set_position(task->segment, task->peer, *todo.position);
@@ -377,7 +375,7 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
   job.done = [this, task, done = std::move(done)](std::exception_ptr failure) {
     task->outcome.ticket = task->change.ticket;
     if (failure) {
-      *task->refused = true;
+      task->refuse();
       try {
         std::rethrow_exception(failure);
       } catch (const std::exception& error) {
@@ -432,12 +430,16 @@ std::future<SyncReport> Federation::Impl::sync(const SyncOptions& options) {
       return 0;
     }
     round->deadline = std::make_unique<net::steady_timer>(loop_, options.timeout);
-    round->deadline->async_wait([this, round, links](const boost::system::error_code& failure) {
+    round->deadline->async_wait([this, links](const boost::system::error_code& failure) {
       if (failure) return;
       for (const auto& link : links) {
-        if (rounds_.count(link) != 0) link->leave("timed out");
+        if (rounds_.count(link) == 0) continue;
+        link->leave("timed out");
+        end_round(link, "timed out");  // its closing is not waited for
       }
+      count_open();
     });
+    count_open();
     return 0;
   });
   return future;
@@ -457,5 +459,6 @@ Subscription Federation::watch(std::vector<std::string> segments,
 }
 void Federation::stop() { impl_->stop(); }
 std::set<StoreId> Federation::linked() const { return impl_->linked(); }
+std::vector<std::string> Federation::alarms() const { return impl_->alarms(); }
 
 }  // namespace loam

@@ -12,7 +12,8 @@
 namespace loam {
 
 /// The network half of an open instance: the loop thread with its listener, dialled links and watches.
-/// Constructed with what may be replicated only: of the core it uses the shared store and the queue.
+/// Of the core it uses the shared store and the queue only; what sessions read is a StoreSource, which
+/// holds no handle to the private store.
 /// Thread-safe: every call is carried out on the loop thread.
 class Federation {
  public:
@@ -34,13 +35,13 @@ class Federation {
   /// Stores that this process has a link with now.
   std::set<StoreId> linked() const;
 
+  /// What sessions of this process alarmed the operator with, the oldest first; the last few.
+  std::vector<std::string> alarms() const;
+
   class Impl;
 
  private:
   std::shared_ptr<Impl> impl_;
 };
-
-/// Endpoints that the configuration and the registry name, without our own.
-std::vector<std::string> known_endpoints(const Core& core);
 
 }  // namespace loam

@@ -75,6 +75,9 @@ class ReadTxn {
   Cursor cursor(Table table) const;
   std::uint64_t count(Table table) const;
 
+  /// The number of the transaction whose state this is.
+  std::uint64_t number() const noexcept;
+
  protected:
   friend class Env;
   friend class Cursor;
@@ -131,7 +134,8 @@ class Env {
   /// configured cap, Error(failed) when the disk fails.
   void write(const std::function<void(WriteTxn&)>& body, Space space = Space::normal);
 
-  /// The number of the last committed transaction, by any process. Cheap enough to poll.
+  /// The number of the last committed transaction that a read sees now, by any process. Cheap enough
+  /// to poll.
   std::uint64_t last_transaction() const;
 
   /// Octets of the data file in use.

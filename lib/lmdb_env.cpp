@@ -131,8 +131,9 @@ void Env::write(const std::function<void(WriteTxn&)>& body, Space space) {
 }
 
 std::uint64_t Env::last_transaction() const {
-  state_->check_usable();
-  return state_->info().me_last_txnid;
+  // Not me_last_txnid: the writer raises that before readers may see its commit, and whoever polls
+  // would read the old snapshot and believe that it is the new one.
+  return read([](const ReadTxn& txn) { return txn.number(); });
 }
 
 std::uint64_t Env::octets_used() const {

@@ -50,8 +50,17 @@ RecordAddress require_record(const Core& core, std::string_view id) {
 
 Memory::Memory(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Memory::Memory(Memory&&) noexcept = default;
-Memory& Memory::operator=(Memory&&) noexcept = default;
-Memory::~Memory() = default;
+
+Memory& Memory::operator=(Memory&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  Memory ending(std::move(other));
+  return *this;
+}
+
+Memory::~Memory() {
+  // A forked child leaves everything as it is: the threads behind it do not exist there.
+  if (impl_ && impl_->process().is_left()) (void)impl_.release();
+}
 
 Memory Memory::open(const Options& options) { return Memory(std::make_unique<Impl>(options)); }
 
@@ -123,6 +132,11 @@ Receipt Memory::revise(std::string_view id, std::string_view text) {
   Job job;
   if (segment.scope == Scope::shared) {
     const PacketParts parts = parts_of(packet, segment, {address.element});
+    if (element_of(segment.name, parts.content) == address.element) {  // it says so already
+      receipt.id = address.id();
+      receipt.existing = true;
+      return receipt;
+    }
     job.shared = [&, parts](SharedBatch& batch) {
       const auto result = batch.revise(core.shared.number(segment.name), address.element,
                                        parts.content, parts.meta);

@@ -200,7 +200,7 @@ struct SyncOptions {
 struct ServeOptions {
   std::string listen = "127.0.0.1:7700";  ///< loopback only; port 0 picks a free one
   bool dial_known = true;                 ///< also keep links to the known endpoints
-  std::chrono::milliseconds every = std::chrono::seconds(1);  ///< re-dial and compare at least so often
+  std::chrono::milliseconds every = std::chrono::seconds(1);  ///< looks for endpoints and news so often
 };
 
 /// A committed change of one shared segment.
@@ -274,7 +274,8 @@ class Memory {
   RecordPage list(const ListQuery& query) const;
   RecallResult recall(const RecallQuery& query) const;
 
-  /// Replaces the text of a record: a new record that supersedes it. Throws Error(not_found).
+  /// Replaces the text of a record: a new record that supersedes it. The text it has already changes
+  /// nothing. Throws Error(not_found).
   Receipt revise(std::string_view id, std::string_view text);
 
   /// Removes a record with all its observed dots. Throws Error(not_found).

@@ -30,17 +30,20 @@ std::vector<KnownPeer> known_peers(const SharedReader& reader) {
 }  // namespace
 
 Federation& Memory::Impl::federation() {
+  process_.check("memory");
   const std::lock_guard lock(mutex_);
   if (!federation_) federation_ = std::make_unique<Federation>(core);
   return *federation_;
 }
 
 void Memory::Impl::stop() {
-  std::unique_ptr<Federation> ending;
+  process_.check("memory");
+  Federation* running = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    ending = std::move(federation_);
+    running = federation_.get();
   }
+  if (running != nullptr) running->stop();
 }
 
 Receipt Memory::Impl::assign(std::string_view segment_name, std::string_view key,
@@ -67,12 +70,16 @@ Receipt Memory::Impl::assign(std::string_view segment_name, std::string_view key
 }
 
 Status Memory::Impl::status() {
+  process_.check("memory");
   Status status;
   status.identity = core.identity;
   std::set<StoreId> linked;
   {
     const std::lock_guard lock(mutex_);
-    if (federation_) linked = federation_->linked();
+    if (federation_) {
+      linked = federation_->linked();
+      status.alarms = federation_->alarms();
+    }
   }
   core.shared.read([&](const SharedReader& reader) {
     std::map<SegmentNumber, std::uint64_t> heads;

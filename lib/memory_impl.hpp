@@ -5,6 +5,7 @@
 
 #include "lib/core.hpp"
 #include "lib/federation.hpp"
+#include "lib/own_process.hpp"
 #include "lib/search.hpp"
 
 namespace loam {
@@ -14,11 +15,13 @@ class Memory::Impl {
  public:
   explicit Impl(const Options& options) : core(options), search(core) {}
 
-  /// The network half, started by the first call.
+  /// The network half, started by the first call; it lives as long as this.
   Federation& federation();
 
-  /// Ends the network half; a later call starts it again.
+  /// Ends serving and all links. Watches go on.
   void stop();
+
+  const OwnProcess& process() const noexcept { return process_; }
 
   Receipt assign(std::string_view segment, std::string_view key, std::optional<Bytes> value);
   Status status();
@@ -31,6 +34,7 @@ class Memory::Impl {
   ScanSearch search;
 
  private:
+  OwnProcess process_;
   std::mutex mutex_;
   std::unique_ptr<Federation> federation_;
 };

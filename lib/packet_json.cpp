@@ -147,7 +147,9 @@ Lineage lineage(Map map) {
   return found;
 }
 
-PacketEnvelope envelope(Map map) {
+}  // namespace
+
+PacketEnvelope packet_from_map(Map map) {
   Fields fields(std::move(map), "");
   PacketEnvelope packet{.packet_id = packet_id(fields),
                         .packet_type = fields.text("packet_type"),
@@ -167,6 +169,8 @@ PacketEnvelope envelope(Map map) {
               "expires_at_ms"});
   return packet;
 }
+
+namespace {
 
 // Names the packet rather than its notation.
 [[noreturn]] void rethrow(const Error& error) {
@@ -189,7 +193,7 @@ PacketEnvelope packet_from_json(std::string_view json) {
   Value value = parsed(json);
   auto* map = std::get_if<Map>(&value.data);
   if (!map) throw Error(ErrorCode::invalid, "packet: not an object");
-  return envelope(std::move(*map));
+  return packet_from_map(std::move(*map));
 }
 
 }  // namespace loam

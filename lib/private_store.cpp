@@ -1,6 +1,7 @@
 #include "lib/private_store.hpp"
 
 #include "crdt/error.hpp"
+#include "lib/packet_log.hpp"
 #include "lib/shared_tables.hpp"
 
 namespace loam {
@@ -12,7 +13,11 @@ constexpr lmdb::Table segs{1};  // name → number, kind
 constexpr lmdb::Table counts{2};
 constexpr lmdb::Table rec{3};
 constexpr lmdb::Table reg{4};
+constexpr lmdb::Table packets{5};
+constexpr lmdb::Table packet_log{6};
 }  // namespace tables
+
+constexpr PacketLog packet_log{tables::packets, tables::packet_log};
 
 TableKey record_key(SegmentNumber segment, const PacketId& id) {
   return TableKey().u16(segment).octets(id.view());
@@ -70,6 +75,14 @@ bool PrivateBatch::put(SegmentNumber segment, std::string_view key,
   return before.has_value();
 }
 
+std::optional<std::string> PrivateBatch::receipt_of(const PacketId& packet) const {
+  return packet_log.receipt_of(txn_, packet);
+}
+
+void PrivateBatch::remember_packet(const PacketId& packet, const std::string& receipt_id) {
+  packet_log.remember(txn_, packet, receipt_id);
+}
+
 void PrivateBatch::count(SegmentNumber segment, std::int64_t records, std::int64_t octets) {
   const PrivateCounts counts = read_counts(txn_, segment);
   std::array<std::byte, 16> row{};
@@ -82,7 +95,8 @@ PrivateStore::PrivateStore(const std::filesystem::path& dir, const SegmentTable&
                            const Config& config)
     : env_(lmdb::Env::open({.dir = dir,
                             .octets_max = config.map_octets_max,
-                            .tables = {"meta", "segs", "counts", "rec", "reg"}})) {
+                            .tables = {"meta", "segs", "counts", "rec", "reg", "packets",
+                                       "packet_log"}})) {
   if (load(segments)) return;
   env_->write([&](lmdb::WriteTxn& txn) {
     std::array<std::byte, 4> format{};

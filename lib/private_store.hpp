@@ -53,6 +53,10 @@ class PrivateBatch {
   bool put(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value,
            std::int64_t now_ms);
 
+  /// The receipt that a packet id led to before; absent: it is new.
+  std::optional<std::string> receipt_of(const PacketId& packet) const;
+  void remember_packet(const PacketId& packet, const std::string& receipt_id);
+
  private:
   void count(SegmentNumber segment, std::int64_t records, std::int64_t octets);
 

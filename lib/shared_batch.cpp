@@ -4,9 +4,15 @@
 #include <cassert>
 
 #include "crdt/error.hpp"
+#include "lib/packet_log.hpp"
 #include "lib/shared_store.hpp"
 
 namespace loam {
+namespace {
+
+constexpr PacketLog packet_log{table::packets, table::packet_log};
+
+}  // namespace
 
 /// The dot store of one segment inside a batch.
 class SegmentDots final : public DotStore {
@@ -222,23 +228,11 @@ void SharedBatch::set_peer(const StoreId& peer, const PeerRow& row) {
 // ---------------------------------------------------------------- packets
 
 std::optional<std::string> SharedBatch::receipt_of(const PacketId& packet) const {
-  const auto row = txn_.get(table::packets, packet.view());
-  if (!row) return std::nullopt;
-  return std::string(text_of(*row));
+  return packet_log.receipt_of(txn_, packet);
 }
 
 void SharedBatch::remember_packet(const PacketId& packet, const std::string& receipt_id) {
-  txn_.put(table::packets, packet.view(), bytes_of(receipt_id));
-  lmdb::Cursor cursor = txn_.cursor(table::packet_log);
-  const std::uint64_t next = cursor.last() ? load_u64(cursor.key().data()) + 1 : 1;
-  txn_.put(table::packet_log, TableKey().u64(next), packet.view());
-  if (txn_.count(table::packet_log) <= packets_max) return;
-  lmdb::Cursor oldest = txn_.cursor(table::packet_log);
-  if (!oldest.first()) return;
-  const Bytes key = copy_of(oldest.key());
-  const Bytes forgotten = copy_of(oldest.value());
-  txn_.erase(table::packet_log, key);
-  txn_.erase(table::packets, forgotten);
+  packet_log.remember(txn_, packet, receipt_id);
 }
 
 // ---------------------------------------------------------------- rows kept aside

@@ -16,9 +16,6 @@ class SharedStore;
 /// makes one commit huge.
 inline constexpr std::uint64_t journal_trim_max = 10'000;
 
-/// Caller-given packet ids that an instance remembers for idempotent retries; the oldest are forgotten.
-inline constexpr std::uint64_t packets_max = 100'000;
-
 /// Everything that one write transaction changes in the shared environment. Rows that many writes
 /// touch (contexts, roots, journal) are kept aside and written once by `finish`. Writer thread only.
 class SharedBatch {

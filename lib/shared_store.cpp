@@ -1,5 +1,6 @@
 #include "lib/shared_store.hpp"
 
+#include <fcntl.h>
 #include <sodium.h>
 #include <sys/stat.h>
 
@@ -43,15 +44,21 @@ SharedStore::SharedStore(const std::filesystem::path& dir, const SegmentTable& s
   if (!load(segments)) throw Error(ErrorCode::failed, "shared store: cannot be set up");
 }
 
-// The inode of the data file: a copied or restored file is another store, and peers' cursors into
-// the original's journal must not be taken for cursors into the copy's.
+// The inode of the data file and when it was made: a copied or restored file is another store, and
+// peers' cursors into the original's journal must not be taken for cursors into the copy's. File
+// systems use inode numbers again, often at once.
 Bytes SharedStore::file_identity() const {
-  struct stat status {};
-  if (::stat((env_->dir() / "data.mdb").c_str(), &status) != 0) {
-    throw Error(ErrorCode::failed, (env_->dir() / "data.mdb").string() + ": cannot be examined");
+  const auto path = env_->dir() / "data.mdb";
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) {
+    throw Error(ErrorCode::failed, path.string() + ": cannot be examined");
   }
-  Bytes identity(8);
-  store_u64(identity.data(), status.st_ino);
+  Bytes identity(20);
+  store_u64(identity.data(), status.stx_ino);
+  if ((status.stx_mask & STATX_BTIME) != 0) {
+    store_u64(identity.data() + 8, static_cast<std::uint64_t>(status.stx_btime.tv_sec));
+    store_u32(identity.data() + 16, status.stx_btime.tv_nsec);
+  }
   return identity;
 }
 

@@ -36,6 +36,12 @@ JournalPage StoreSource::journal(const std::string& segment, std::uint64_t after
                                  const StoreId& excluded, std::size_t dots_max) const {
   const SegmentNumber number = store_.number(segment);
   return store_.read([&](const SharedReader& reader) {
+    // The caller looked at the floor in another snapshot.
+    if (const auto floor = reader.segment(number).state.floor; after < floor) {
+      throw Error(ErrorCode::failed, "journal of " + segment + ": cut at " +
+                                         std::to_string(floor) + " while it was read from " +
+                                         std::to_string(after));
+    }
     JournalPage page;
     page.upto = after;
     std::uint64_t dots = 0;

@@ -33,12 +33,22 @@ void Watch::notify() {
       const JournalPage page =
           source_.journal(segment, position.sequence, core_.shared.id(), page_dots);
       position.sequence = page.upto;
-      callback_(change_of(segment, page.changed));
+      tell(change_of(segment, page.changed));
+      if (ended_) return;
       state = source_.state(segment);
     }
     if (position == Position{state.journal, state.head}) continue;
     position = {state.journal, state.head};  // the journal was cut: what was missed is not known
-    callback_(Change{segment, {}, 0});
+    tell(Change{segment, {}, 0});
+    if (ended_) return;
+  }
+}
+
+void Watch::tell(const Change& change) const {
+  try {
+    callback_(change);
+  } catch (const std::exception& error) {
+    core_.log(LogLevel::error, std::string("watch: ") + error.what());
   }
 }
 

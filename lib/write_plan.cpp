@@ -55,12 +55,21 @@ Receipt write_shared(const Core& core, SharedBatch& batch, const PlannedWrite& w
 Receipt write_private(const Core& core, PrivateBatch& batch, const PlannedWrite& write) {
   const SegmentNumber number = core.priv.number(write.segment->name);
   const std::int64_t now = core.now_ms();
-  if (write.segment->kind == Kind::map) {
-    return receipt_for(write, write.key, batch.put(number, write.key, write.value, now));
+  if (write.given_id) {
+    if (auto earlier = batch.receipt_of(*write.given_id)) {
+      return receipt_for(write, std::move(*earlier), true);
+    }
   }
-  const SetRecord record{Clock().next(now), write.parts.content, write.parts.meta};
-  const bool is_new = batch.add(number, PrivateRecord{write.id, encode(record)});
-  return receipt_for(write, write.id.text(), !is_new);
+  Receipt receipt;
+  if (write.segment->kind == Kind::map) {
+    receipt = receipt_for(write, write.key, batch.put(number, write.key, write.value, now));
+  } else {
+    const SetRecord record{Clock().next(now), write.parts.content, write.parts.meta};
+    const bool is_new = batch.add(number, PrivateRecord{write.id, encode(record)});
+    receipt = receipt_for(write, write.id.text(), !is_new);
+  }
+  if (write.given_id) batch.remember_packet(*write.given_id, receipt.id);
+  return receipt;
 }
 
 std::size_t octets_of(const PlannedWrite& write) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <cerrno>
 #include <map>
 #include <optional>
 #include <random>
@@ -120,13 +119,12 @@ void Listener::Impl::accept() {
 
 void Listener::Impl::accepted(const error_code& error, std::size_t) {
   if (!acceptor_.is_open()) return;
-  if (error == net::error::no_descriptors || error == net::error::no_memory ||
-      error == net::error::no_buffer_space || error.value() == ENFILE) {
-    pause_.arm(limits_.accept_pause, Handler<Impl>{shared_from_this(), &Impl::pause_over});
-    return;
+  if (!error) {
+    admit();
+    return accept();
   }
-  if (!error) admit();
-  accept();
+  // Out of descriptors or memory: Asio itself passes over what concerns one connection only.
+  pause_.arm(limits_.accept_pause, Handler<Impl>{shared_from_this(), &Impl::pause_over});
 }
 
 void Listener::Impl::pause_over(const error_code& error, std::size_t) {

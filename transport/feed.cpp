@@ -59,7 +59,10 @@ void Feed::answer(const ContextFrame& part) {
     const SegmentState state = source_.state(segment_);
     base_ = state.head;
     journal_ = state.journal;
+    confirmed_ = 0;
     compared_upto_.reset();
+    chunk_ = {};  // what it says may be older than the position that the comparison leads to
+    chunk_octets_ = 0;
   } else if (!base_ || part.after != compared_upto_) {
     throw Error(ErrorCode::invalid, "context: parts out of order");
   }
@@ -81,7 +84,10 @@ void Feed::answer(const AskFrame& ask, Outbound& out) {
   if (!live.empty()) wanted_[ask.actor].insert(live);
 }
 
-void Feed::acked(std::uint64_t position) { confirmed_ = std::max(confirmed_, position); }
+void Feed::acked(std::uint64_t position) {
+  if (position > announced_) throw Error(ErrorCode::invalid, "ack: a position that was never sent");
+  confirmed_ = std::max(confirmed_, position);
+}
 
 bool Feed::pump(Outbound& out) {
   if (phase_ == Phase::answering) pump_answer(out);
@@ -191,6 +197,7 @@ void Feed::end_part(Outbound& out) {
     tell_sets(item.actor, std::move(item.counters), out);
   }
   part_open_ = false;
+  part_.actors = {};
   compared_upto_ = part_.last;
   if (part_.last) {
     flush_summaries(out, std::nullopt);
@@ -221,7 +228,7 @@ bool Feed::pump_journal(Outbound& out) {
     }
     if (cursor_ == state.head) break;
     JournalPage page = source_.journal(segment_, cursor_, peer_, out.limits().journal_page_dots);
-    assert(page.upto > cursor_);
+    if (page.upto == cursor_) continue;  // the floor has passed it since: the next look says so
     reading_ = page.upto;
     for (const auto& [actor, counters] : page.changed) work_.push_back({actor, counters});
   }

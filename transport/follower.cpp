@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "crdt/error.hpp"
 #include "transport/ranges.hpp"
@@ -69,10 +70,12 @@ void Follower::received(const DeltaFrame& frame, std::uint64_t octets, Outbound&
   std::optional<std::uint64_t> upto = frame.upto;
   // Sent before the peer heard that we compare: the comparison will tell where to follow from.
   if (phase_ == Phase::comparing) upto.reset();
-  if (upto && *upto < reached_) throw Error(ErrorCode::invalid, "delta: a position that goes back");
+  if (upto && *upto < std::max(reached_, follow_from_.value_or(0))) {
+    throw Error(ErrorCode::invalid, "delta: a position that goes back");
+  }
   // While questions are open the position waits; finish_comparison takes it over.
   if (upto && !asked_.empty()) {
-    follow_from_ = std::max(follow_from_.value_or(0), *upto);
+    follow_from_ = upto;
     upto.reset();
   }
   apply({frame.delta, frame.authors, upto, octets}, out);
@@ -126,7 +129,7 @@ void Follower::received(const SetsFrame& frame, Outbound& out) {
 void Follower::finish_comparison(Outbound& out) {
   if (!parts_done_ || !asked_.empty()) return;
   parts_done_ = false;
-  apply({.upto = follow_from_}, out);
+  apply({.upto = std::exchange(follow_from_, std::nullopt)}, out);
 }
 
 void Follower::apply(Change change, Outbound& out) {

@@ -5,11 +5,18 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <string>
+#include <utility>
 
 namespace loam {
 
 using boost::system::error_code;
 using SteadyClock = std::chrono::steady_clock;
+
+/// What is said of a deadline that has passed: "no hello within 10000 ms".
+inline std::string late(const std::string& what, std::chrono::milliseconds limit) {
+  return "no " + what + " within " + std::to_string(limit.count()) + " ms";
+}
 
 /// The completion of any asynchronous operation: a member function and the object that it keeps
 /// alive. One type per class, so that Asio's and Beast's templates are instantiated once.

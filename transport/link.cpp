@@ -26,12 +26,6 @@ constexpr std::size_t kept_octets_max = std::size_t{128} << 10;
 
 Time now() { return std::chrono::duration_cast<Time>(SteadyClock::now().time_since_epoch()); }
 
-std::string late(const char* what, std::chrono::milliseconds limit) {
-  return std::string("no ") + what + " within " + std::to_string(limit.count()) + " ms";
-}
-
-enum class Phase { opening, open, closing, ended };
-
 /// The only Link.
 class WebSocketLink final : public Link, public std::enable_shared_from_this<WebSocketLink> {
  public:
@@ -46,10 +40,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
       : side_(std::move(side)),
         host_(std::move(host)),
         limits_(limits),
-        executor_(std::move(executor)),
-        deadline_(executor_),
-        message_deadline_(executor_),
-        wake_(executor_) {}
+        executor_(std::move(executor)) {}
 
   std::shared_ptr<Opening> open(tcp::socket socket);
 
@@ -61,8 +52,9 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   bool established() const noexcept override { return peer_ && phase_ == Phase::open; }
 
  private:
-  using Event = Handler<WebSocketLink>::Event;
-  Handler<WebSocketLink> on(Event event) { return {shared_from_this(), event}; }
+  Handler<WebSocketLink> on(Handler<WebSocketLink>::Event event) {
+    return {shared_from_this(), event};
+  }
 
   void opened(std::unique_ptr<Stream> stream, const std::string& problem);
   void timed_out(const error_code& error, std::size_t);
@@ -97,19 +89,20 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   void answer_close();
   void close_done(const error_code&, std::size_t) { finish(""); }
   void finish(const std::string& problem);
-  void tell_closed(const error_code&, std::size_t) { host_->closed(shared_from_this(), report()); }
+  void tell_closed(const error_code&, std::size_t);
 
   const Side side_;
-  const std::shared_ptr<LinkHost> host_;
+  std::shared_ptr<LinkHost> host_;  ///< until it was told of the end
   const LinkLimits limits_;
   const net::any_io_executor executor_;
 
+  enum class Phase { opening, open, closing, ended };
   Phase phase_ = Phase::opening;    ///< goes forward only: in opened, begin_close and finish
   std::weak_ptr<Opening> opening_;  ///< which keeps us, until it is done
   std::unique_ptr<Stream> stream_;
-  Deadline deadline_;  ///< of the hello, then of closing
-  Deadline message_deadline_;
-  Deadline wake_;
+  Deadline deadline_{executor_};  ///< of the hello, then of closing
+  Deadline message_deadline_{executor_};
+  Deadline wake_{executor_};
 
   std::optional<Session> session_;
   std::optional<Hello> peer_;
@@ -129,12 +122,12 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   websocket::close_reason close_reason_;
   bool close_sent_ = false;      ///< ours; close_done follows
   bool close_answered_ = false;  ///< the peer's
+  SessionReport report_;         ///< the final one
   std::string problem_;          ///< why it ended, unless the session knows better
 };
 
 std::shared_ptr<Opening> WebSocketLink::open(tcp::socket socket) {
-  auto done = [self = shared_from_this()](std::unique_ptr<Stream> stream,
-                                          const std::string& problem) {
+  auto done = [self = shared_from_this()](auto stream, const auto& problem) {
     self->opened(std::move(stream), problem);
   };
   auto opening = std::make_shared<Opening>(std::move(socket), limits_, std::move(done));
@@ -322,6 +315,7 @@ void WebSocketLink::written(const error_code& error, std::size_t) {
 
 void WebSocketLink::leave(const std::string& reason) {
   if (const auto opening = opening_.lock()) return opening->cancel();
+  if (phase_ != Phase::open) return;
   react(&Session::leave, reason);
   actions_.push_back(Close{close_going_away, reason});
   perform_actions();
@@ -349,7 +343,7 @@ void WebSocketLink::send_close() {
   stream_->async_close(close_reason_, on(&WebSocketLink::close_done));
 }
 
-/// The peer closes: Beast answers for us, and waits for the end of the connection for ever.
+/// Beast answers a peer that closes, then waits without end for it to end the connection.
 void WebSocketLink::answer_close() {
   if (phase_ != Phase::open) return;
   begin_close();
@@ -365,8 +359,15 @@ void WebSocketLink::finish(const std::string& problem) {
   net::post(executor_, on(&WebSocketLink::tell_closed));
 }
 
+/// Nothing of the host is used after this: neither itself nor its Source.
+void WebSocketLink::tell_closed(const error_code&, std::size_t) {
+  report_ = report();
+  session_.reset();
+  std::exchange(host_, nullptr)->closed(shared_from_this(), report_);
+}
+
 SessionReport WebSocketLink::report() const {
-  auto report = session_ ? session_->report() : SessionReport{};
+  auto report = session_ ? session_->report() : report_;
   if (report.problem.empty()) report.problem = problem_;
   return report;
 }

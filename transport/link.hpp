@@ -40,9 +40,10 @@ struct LinkLimits {
 };
 
 /// One connection to a peer: drives one Session over one WebSocket, as docs/WIRE.md describes it.
-/// Lives until it has ended, kept by its own outstanding operations. Loop thread only, and the loop
-/// has one thread. What a peer sends never throws out of here; `LinkHost::closed` is called exactly
-/// once, never from inside a call of a member function (and not at all when the loop stops before).
+/// Lives until it has ended, kept by its own outstanding operations, and never outlives its loop.
+/// Loop thread only, and the loop has one thread. What a peer sends never throws out of here.
+/// `LinkHost::closed` is called exactly once, never from inside a member function, and not at all
+/// when the loop stops before.
 class Link {
  public:
   struct Target {

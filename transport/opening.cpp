@@ -75,10 +75,9 @@ void Opening::enter(Phase phase, std::chrono::milliseconds limit) {
 void Opening::timed_out(const error_code& error, std::size_t) {
   if (!deadline_.reached(error)) return;
   if (phase_ == Phase::connecting) {
-    return finish("connect " + scratch_->endpoint + ": no connection within " +
-                  std::to_string(limits_.connect.count()) + " ms");
+    return finish("connect " + scratch_->endpoint + ": " + late("connection", limits_.connect));
   }
-  finish("upgrade: not finished within " + std::to_string(limits_.upgrade.count()) + " ms");
+  finish("upgrade: " + late("complete exchange", limits_.upgrade));
 }
 
 void Opening::dial(const Address& address) {

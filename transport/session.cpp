@@ -29,7 +29,19 @@ constexpr std::uint16_t close_protocol_error = 1002;
 constexpr std::uint16_t close_policy = 1008;
 constexpr std::uint16_t close_internal = 1011;
 
-constexpr std::size_t peer_text_max = 200;
+constexpr std::size_t text_octets_max = 200;
+
+// A text that may come from anywhere, as one that may be sent and shown: short and UTF-8.
+std::string shown(std::string text) {
+  if (!is_utf8(text)) {
+    std::replace_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }, '?');
+  }
+  if (text.size() <= text_octets_max) return text;
+  std::size_t cut = text_octets_max;
+  while (cut > 0 && (text[cut] & 0xc0) == 0x80) --cut;  // not inside a character
+  text.resize(cut);
+  return text;
+}
 
 }  // namespace
 
@@ -51,7 +63,7 @@ class Session::Impl {
     } catch (const Error& error) {
       const bool theirs = error.code() == ErrorCode::invalid || error.code() == ErrorCode::limit;
       theirs ? close(close_protocol_error, "invalid", error.what())
-             : close(close_internal, "damaged", error.what());
+             : fail(error.what());
     }
     report_.octets_sent = out_.octets_sent();
     return out_.take();
@@ -167,9 +179,9 @@ class Session::Impl {
     if (bye.code == "untrusted") report_.untrusted = true;
     if (bye.code == "done") report_.converged = peer_done_ = true;
     if (bye.code != "done" && bye.code != "leaving") {
-      report_.problem = "the peer ended: " + bye.code + ": " + bye.reason.substr(0, peer_text_max);
+      report_.problem = "the peer ended: " + bye.code + ": " + shown(bye.reason);
     } else if (bye.code == "leaving" && config_.once && !report_.converged) {
-      report_.problem = "the peer left: " + bye.reason.substr(0, peer_text_max);
+      report_.problem = "the peer left: " + shown(bye.reason);
     }
     finish(close_normal, bye.code);
   }
@@ -325,7 +337,8 @@ class Session::Impl {
       out_.send(Bye{"done", ""});
       finish(close_normal, "done");
     } else if (++compare_rounds_ >= compare_rounds_max) {
-      close(close_normal, "leaving", "the states still differ");
+      report_.problem = "the states still differ";
+      close(close_normal, "leaving", report_.problem);
     } else {
       compare_at_ = now_ + compare_again_after;
     }
@@ -346,8 +359,14 @@ class Session::Impl {
 
   void close(std::uint16_t code, const std::string& bye, const std::string& reason) {
     if (code != close_normal) report_.problem = reason;
-    out_.send(Bye{bye, reason.substr(0, peer_text_max)});
-    finish(code, bye + ": " + reason);
+    out_.send(Bye{bye, shown(reason)});
+    finish(code, bye + ": " + shown(reason));
+  }
+
+  // Our own trouble: the peer need not hear of paths and files.
+  void fail(const std::string& problem) {
+    close(close_internal, "damaged", "the store has failed");
+    report_.problem = problem;
   }
 
   void finish(std::uint16_t code, const std::string& reason) {

@@ -167,6 +167,7 @@ TEST_CASE("a cursor walks both ways and stops at both ends") {
     CHECK(at(cursor.seek(bytes_of("c"))) == "d");
     CHECK(at(cursor.seek({})) == "b");
     CHECK(at(cursor.seek(bytes_of("g"))) == "-");
+    CHECK(at(cursor.next()) == "-");
     CHECK(at(cursor.previous()) == "f");
     Cursor backwards = txn.cursor(first_table);
     CHECK(backwards.previous());
@@ -308,6 +309,20 @@ TEST_CASE("a transaction larger than the map runs again until it fits") {
   CHECK(count(*env) == 4'000);
 }
 
+TEST_CASE("the map grows ahead of small transactions, so that they run once") {
+  const Scratch scratch;
+  const auto env = Env::open(options_in(scratch / "store"));
+  std::uint64_t runs = 0;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    env->write([&](WriteTxn& txn) {
+      ++runs;
+      txn.append(first_table, number_key(i), bytes_of(number_value(i, 20'000)));
+    });
+  }
+  CHECK(runs == 300);
+  CHECK(env->octets_used() > 4 * mib);
+}
+
 TEST_CASE("a body that swallows the full map runs again all the same") {
   const Scratch scratch;
   const auto env = Env::open(options_in(scratch / "store"));
@@ -342,7 +357,8 @@ struct FullStore {
     env->write(
         [&](WriteTxn& txn) {
           for (std::uint64_t i = number * batch; i < (number + 1) * batch; ++i) {
-            CHECK(txn.erase(first_table, number_key(i)));
+            const bool had = txn.erase(first_table, number_key(i));
+            CHECK(had);
           }
         },
         Space::removal);
@@ -385,6 +401,117 @@ TEST_CASE("at the cap removals work, and adding works again after them") {
           for (std::uint64_t i = 0; i < 10 * store.batches; ++i) store.add(i + 1'000);
         }) == ErrorCode::out_of_space);
   CHECK(store.env->octets_used() < 2 * mib);
+}
+
+// Touches every leaf page in one transaction: it needs about as many pages again as there are.
+void remove_every_third(FullStore& store, Space space) {
+  store.env->write(
+      [&](WriteTxn& txn) {
+        for (std::uint64_t i = 0; i < store.batches * FullStore::batch; i += 3) {
+          txn.erase(first_table, number_key(i));
+        }
+      },
+      space);
+}
+
+TEST_CASE("a removal may borrow space beyond the cap, anything else may not") {
+  FullStore store;
+  CHECK(code_of([&] { remove_every_third(store, Space::normal); }) == ErrorCode::out_of_space);
+  remove_every_third(store, Space::removal);
+  const auto borrowed = store.env->octets_used();
+  CHECK(borrowed > mib);
+  CHECK(borrowed <= mib + removal_reserve_octets);
+  // What was borrowed is used again, and no more is taken.
+  std::uint64_t number = 1'000;
+  const auto add_all = [&] {
+    for (;; ++number) store.add(number);
+  };
+  CHECK(code_of(add_all) == ErrorCode::out_of_space);
+  CHECK(number > 1'000);
+  CHECK(store.env->octets_used() == borrowed);
+}
+
+TEST_CASE("a refused write commits at most once until something else was committed") {
+  FullStore store;
+  CHECK(code_of([&] { store.add(store.batches); }) == ErrorCode::out_of_space);
+  const auto before = store.env->last_transaction();
+  for (int i = 0; i < 5; ++i) {
+    CHECK(code_of([&] { store.add(store.batches); }) == ErrorCode::out_of_space);
+  }
+  CHECK(store.env->last_transaction() == before);
+}
+
+// A process that holds a snapshot, so that no page that is freed meanwhile can be used again.
+class LongReader {
+ public:
+  explicit LongReader(const std::filesystem::path& dir) {
+    REQUIRE(pipe(begun_.data()) == 0);
+    child_ = fork();
+    if (child_ != 0) {
+      char octet = 0;
+      REQUIRE(read(begun_[0], &octet, 1) == 1);
+      return;
+    }
+    Env::open(options_in(dir, mib, mib))->read([&](const ReadTxn&) {
+      if (::write(begun_[1], "x", 1) == 1) pause();
+    });
+    _exit(1);
+  }
+  LongReader(const LongReader&) = delete;
+  LongReader& operator=(const LongReader&) = delete;
+  ~LongReader() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+    close(begun_[0]);
+    close(begun_[1]);
+  }
+
+ private:
+  std::array<int, 2> begun_{};
+  pid_t child_ = 0;
+};
+
+TEST_CASE("while a long reader keeps all pages, removals borrow and normal writes do not") {
+  FullStore store;
+  const LongReader reader(store.scratch / "store");
+  remove_every_third(store, Space::removal);
+  const auto borrowed = store.env->octets_used();
+  std::uint64_t number = 1'000;
+  for (int i = 0; i < 5; ++i) {
+    CHECK(code_of([&] {
+            for (;; ++number) store.add(number);
+          }) == ErrorCode::out_of_space);
+  }
+  CHECK(store.env->octets_used() < borrowed + 128 * 1'024);
+}
+
+TEST_CASE("a process with a lower limit than the store has grown to reads and removes") {
+  const Scratch scratch;
+  const auto dir = scratch / "store";
+  const auto env = Env::open(options_in(dir, mib, mib));
+  constexpr std::uint64_t entries = 1'200;
+  CHECK(in_child([&] {
+          const auto own = Env::open(options_in(dir));
+          own->write([&](WriteTxn& txn) {
+            for (std::uint64_t i = 0; i < entries; ++i) {
+              txn.append(first_table, number_key(i), bytes_of(number_value(i, 20'000)));
+            }
+          });
+          return 0;
+        }) == 0);
+  CHECK(env->octets_used() > mib + removal_reserve_octets);
+  const std::string big = number_value(1, 500'000);
+  CHECK(code_of([&] { put(*env, "more", big); }) == ErrorCode::out_of_space);
+  for (std::uint64_t from = 0; from < entries; from += 120) {
+    env->write(
+        [&](WriteTxn& txn) {
+          for (std::uint64_t i = from; i < from + 120; i += 3)
+            txn.erase(first_table, number_key(i));
+        },
+        Space::removal);
+  }
+  CHECK(count(*env) == entries - entries / 3);
+  put(*env, "small", "value");
 }
 
 TEST_CASE("at the cap everything can be removed in one transaction") {
@@ -631,16 +758,35 @@ TEST_CASE("two processes write at once, and each follows the map of the other") 
   put(*env, "goes", "on");
 }
 
+TEST_CASE("a process that only reads follows the map that another one grew") {
+  const Scratch scratch;
+  const auto dir = scratch / "store";
+  const auto env = Env::open(options_in(dir));
+  const auto before = env->last_transaction();
+  const int ended = in_child([&] {
+    const auto own = Env::open(options_in(dir));
+    for (std::uint64_t i = 0; i < 300; ++i) put(*own, std::to_string(i), number_value(i, 20'000));
+    return 0;
+  });
+  CHECK(ended == 0);
+  CHECK(env->last_transaction() == before + 300);
+  CHECK(get(*env, "299") == number_value(299, 20'000));
+  CHECK(count(*env) == 300);
+}
+
 TEST_CASE("a reader that died in another process does not keep pages for ever") {
   const Scratch scratch;
   const auto dir = scratch / "store";
-  { put(*Env::open(options_in(dir)), "key", "value"); }
-  in_child([&] {
-    const auto env = Env::open(options_in(dir));
-    env->read([](const ReadTxn&) { raise(SIGKILL); });
+  const auto env = Env::open(options_in(dir));
+  put(*env, "key", "value");
+  const int killed = in_child([&] {
+    const auto own = Env::open(options_in(dir));
+    own->read([](const ReadTxn&) { raise(SIGKILL); });
     return 0;
   });
-  const auto env = Env::open(options_in(dir));  // clears the slot
+  CHECK(killed == -SIGKILL);
+  // The next who opens the store clears the slot.
+  CHECK(in_child([&] { return Env::open(options_in(dir)) ? 0 : 1; }) == 0);
   for (int i = 0; i < 400; ++i) put(*env, "key", number_value(1, 3'000));
   CHECK(env->octets_used() < mib / 2);
 }

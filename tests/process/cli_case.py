@@ -11,7 +11,9 @@ import subprocess
 import tempfile
 import unittest
 
-LOAM = os.environ.get("LOAM", "loam")
+if "LOAM" not in os.environ:
+    raise SystemExit("LOAM: the path of the binary is not set")
+LOAM = os.environ["LOAM"]
 PATIENCE_S = 120  # for anything that ought to be immediate
 
 RECEIPT = {"id", "segment", "scope", "target", "existing"}
@@ -19,6 +21,16 @@ RECORD = {"id", "segment", "type", "text", "title", "payload", "tags", "authors"
           "updated_ms", "retracted", "supersedes", "provenance"}
 COMMANDS = ["init", "id", "remember", "recall", "get", "list", "revise", "forget", "put", "show", "keys", "erase",
             "route", "serve", "sync", "status", "digest", "export", "import", "journal"]
+
+
+# Ids of packets; the first two begin alike.
+ID_A = "01jq3x8m00000000000000000a"
+ID_B = "01jq3x8m00000000000000000b"
+ID_C = "01zzzzzz00000000000000000c"
+
+
+def lesson(text, **fields):
+    return {"packet_type": "lesson", "payload": {"text": text}, **fields}
 
 
 class Case(unittest.TestCase):

@@ -113,8 +113,9 @@ class Records(Case):
 
     def test_every_option_of_remember_comes_back(self):
         id = self.remember("Sleeps synchronise the herd", "-t", "http", "-t", "a b", "--title", "Jitter", "--field",
-                           "severity=high", "--field", 'steps:=["one",2]', "--field", "problem=a=b", "--thread", "t-1",
-                           "--agent", "coder", "--source", "ci", "--confidence", "0.75", "--expires", "7d")
+                           "severity=high", "--field", 'steps:=["one","two"]', "--field", "problem=a=b",
+                           "--thread", "t-1", "--agent", "coder", "--source", "ci", "--confidence", "0.75",
+                           "--expires", "7d")
         record = self.ok("get", id)
         self.assertLessEqual(RECORD, set(record))
         self.assertEqual((record["id"], record["segment"], record["type"]), (id, "lessons_learned", "lesson"))
@@ -123,7 +124,7 @@ class Records(Case):
         self.assertEqual(record["authors"], ["alpha"])
         self.assertEqual((record["support"], record["retracted"], record["supersedes"]), (1, False, []))
         payload = record["payload"]
-        self.assertEqual((payload["severity"], payload["steps"], payload["problem"]), ("high", ["one", 2], "a=b"))
+        self.assertEqual((payload["severity"], payload["steps"], payload["problem"]), ("high", ["one", "two"], "a=b"))
         self.assertEqual((record["thread_id"], record["confidence"]["score"]), ("t-1", 0.75))
         word, = record["provenance"]
         self.assertEqual((word["author"], word["agent"], word["source"]), ("alpha", "coder", "ci"))
@@ -220,7 +221,7 @@ class Records(Case):
             for i in range(3):
                 self.remember(f"{segment} {i}", "-s", segment)
         wanted = [f"{segment} {i}" for segment in ["project_history", "org_patterns"] for i in (2, 1, 0)]
-        chosen = ["-s", "project_history", "-s", "org-patterns"]
+        chosen = ["-s", "project_history", "-s", "org-patterns", "-s", "project-history"]
         self.assertEqual(self.texts(*chosen), wanted)
         for step in range(1, 7):
             seen, cursor = [], ""
@@ -384,7 +385,7 @@ class ForPeople(Case):
 
     def test_control_characters_do_not_reach_a_terminal(self):
         text = "red \x1b[31m bell \x07 csi \x9b rtl \u202e\nid  forged"
-        id = self.remember(text, "--title", "t\x1b]0;x\x07", "-t", "tag\x1b")
+        id = self.remember(text, "--title", "red\x1b]0;x\x07", "-t", "tag\x1b")
         self.assertEqual(self.ok("get", id)["text"], text)
         for args in [["get", id], ["list"], ["recall", "red"], ["recall", "red", "--explain"]]:
             shown = self.run_loam(*args).stdout.decode()

@@ -61,6 +61,7 @@ class Peer final : public loam::Source {
   }
 
   Broken broken;
+  bool slices_overshoot = false;  ///< the record that exceeds the limit of a slice is still in it
 
   const loam::StoreId& id() const noexcept { return id_; }
   unsigned author() const noexcept { return author_; }
@@ -197,11 +198,12 @@ class Peer final : public loam::Source {
       const auto end = store.live().upper_bound({actor, range.last});
       auto live = store.live().lower_bound({actor, range.first});
       for (; live != end && !stop; ++live) {
-        octets += live->second.size();
         const std::size_t records = slice.delta.live.size();
-        if (records > 0 && (octets > octets_max || records >= records_max)) {
+        const std::size_t needed = slices_overshoot ? octets + 1 : octets + live->second.size();
+        if (records > 0 && (needed > octets_max || records >= records_max)) {
           stop = live->first.counter;
         } else {
+          octets += live->second.size();
           slice.delta.live.insert(*live);
         }
       }

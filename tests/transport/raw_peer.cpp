@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace test {
 namespace {
@@ -102,6 +103,11 @@ void RawPeer::pull() {
 const std::string& RawPeer::received() {
   pull();
   return received_;
+}
+
+std::string RawPeer::take() {
+  pull();
+  return std::exchange(received_, {});
 }
 
 bool RawPeer::ended() {

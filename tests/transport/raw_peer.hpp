@@ -63,6 +63,9 @@ class RawPeer {
   /// What has arrived so far.
   const std::string& received();
 
+  /// Takes away what has arrived so far.
+  std::string take();
+
   /// The other side has ended the connection; whether by a reset.
   bool ended();
   bool was_reset() const { return reset_; }

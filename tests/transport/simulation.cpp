@@ -61,6 +61,7 @@ void Simulation::choose_topology() {
     }
     peers_.emplace_back(static_cast<unsigned>(i), i, segments);
     peers_.back().broken = rules_.broken;
+    peers_.back().slices_overshoot = gen_.coin();
     peers_.back().become(fresh_actor());
     for (std::size_t j = 0; j < i; ++j) {
       const bool is_edge = shape == 0 ? j == 0 : shape == 1 ? j + 1 == i : true;
@@ -199,8 +200,13 @@ void Simulation::connect() {
   if (gen_.coin()) std::swap(dialler, listener);
   Meeting meeting;
   meeting.once = {gen_.one_in(3), gen_.one_in(8)};
+  open_links_.emplace_back(meet(dialler, listener, meeting), edge);
+}
+
+std::size_t Simulation::meet(std::size_t dialler, std::size_t listener, Meeting meeting) {
   meeting.limits = choose_limits();
-  open_links_.emplace_back(net_.connect(peers_[dialler], peers_[listener], meeting), edge);
+  windows_.push_back(meeting.limits.window_octets);
+  return net_.connect(peers_[dialler], peers_[listener], meeting);
 }
 
 void Simulation::travel() {
@@ -224,6 +230,11 @@ void Simulation::travel() {
 void Simulation::lose_link() {
   if (open_links_.empty()) return;
   const std::size_t link = gen_.pick(open_links_).first;
+  if (gen_.one_in(5) && net_.is_up(link)) {
+    ++coverage_["link left"];
+    const int side = net_.end(link, 0).is_up() ? 0 : 1;
+    return net_.leave(link, side, "enough");
+  }
   const bool loses = gen_.coin();
   if (loses && !net_.end(link, 0).applies.empty()) ++coverage_["applies lost"];
   net_.cut(link, loses);
@@ -291,10 +302,7 @@ void Simulation::heal() {
 void Simulation::heal_by_rounds() {
   for (std::size_t pass = 0; pass <= peers_.size() && failure_.empty(); ++pass) {
     for (const auto& [left, right] : edges_) {
-      Meeting meeting;
-      meeting.once = {true, gen_.one_in(4)};
-      meeting.limits = choose_limits();
-      const std::size_t link = net_.connect(peers_[left], peers_[right], meeting);
+      const std::size_t link = meet(left, right, {.once = {true, gen_.one_in(4)}});
       net_.pass(std::chrono::seconds(9));
       expect(net_.is_over(link), "a round does not end");
       if (!failure_.empty()) return;
@@ -309,11 +317,7 @@ void Simulation::heal_by_rounds() {
 }
 
 void Simulation::heal_by_links() {
-  for (const auto& [left, right] : edges_) {
-    Meeting meeting;
-    meeting.limits = choose_limits();
-    net_.connect(peers_[left], peers_[right], meeting);
-  }
+  for (const auto& [left, right] : edges_) meet(left, right, {});
   net_.run();
   if (!rules_.restores) expect(all_equal(), "live links leave peers different");
   for (int pass = 0; pass < 5; ++pass) net_.pass(std::chrono::seconds(16));
@@ -443,6 +447,8 @@ void Simulation::count(const Sent& sent) {
     if (delta->delta.empty()) ++coverage_["delta: position only"];
     if (!delta->upto) ++coverage_["delta: without a position"];
     if (delta->delta.context.actors().size() > 1) ++coverage_["delta: several actors"];
+    const std::uint64_t flying = chunk_octets_[{sent.link, sent.from}] += sent.bytes.size();
+    if (flying - acked_octets_[{sent.link, sent.from}] >= windows_.at(sent.link)) ++coverage_["window closed"];
   } else if (const auto* context = std::get_if<loam::ContextFrame>(&frame)) {
     if (context->last) ++coverage_["context: a part with more to come"];
     if (!context->last && !context->after) ++coverage_["context: in one part"];
@@ -457,6 +463,8 @@ void Simulation::count(const Sent& sent) {
   } else if (const auto* state = std::get_if<loam::StateFrame>(&frame)) {
     if (state->compare) ++coverage_["state: journal gone in mid-stream"];
     if (state->wanted) ++coverage_["state: asked for"];
+  } else if (const auto* ack = std::get_if<loam::AckFrame>(&frame)) {
+    acked_octets_[{sent.link, 1 - sent.from}] = ack->octets;
   } else if (std::holds_alternative<loam::Ping>(frame)) {
     ++coverage_["ping"];
   }

@@ -61,6 +61,7 @@ class Simulation {
   loam::Delta write_set(Peer& peer, const std::string& segment);
   loam::Delta write_map(Peer& peer, const std::string& segment);
   void connect();
+  std::size_t meet(std::size_t dialler, std::size_t listener, Meeting meeting);
   void travel();
   void lose_link();
   void shorten_journal();
@@ -96,6 +97,9 @@ class Simulation {
   std::map<std::string, std::vector<std::size_t>> component_;  ///< by segment, of each peer
   std::map<std::pair<std::string, std::size_t>, Truth> truth_;
   std::vector<std::pair<std::size_t, std::size_t>> open_links_;  ///< link, edge
+  std::vector<std::uint64_t> windows_;                           ///< by link
+  std::map<std::pair<std::size_t, int>, std::uint64_t> chunk_octets_;  ///< by link and side
+  std::map<std::pair<std::size_t, int>, std::uint64_t> acked_octets_;
   std::uint64_t minted_ = 1'000;
   std::int64_t clock_ms_ = 0;
   bool actors_in_order_ = false;

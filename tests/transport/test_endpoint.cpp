@@ -118,6 +118,8 @@ TEST_CASE("sessions count against their own limit") {
   REQUIRE(served.established(2));
   RawPeer third(served.loop, served.port());
   CHECK(served.loop.until([&] { return third.ended(); }));
+  served.loop.settle();
+  CHECK(served.host.ended.empty());
 }
 
 TEST_CASE("a listener without descriptors waits and goes on") {

@@ -184,7 +184,7 @@ TEST_CASE("a lost connection is a problem") {
 TEST_CASE("a message must be complete in time however its octets drip") {
   Served served(with({.message = 50ms}));
   Greeted peer(served);
-  const auto message = frame_octets(std::string(10'000, '\0'));
+  const auto message = frame_octets(std::string(1'000, '\0'));
   const auto sent = drip(served, peer, message, [&] {
     return peer.received().find("no complete message within 50 ms") != std::string::npos;
   });
@@ -296,6 +296,17 @@ TEST_CASE("an ended link does nothing any more") {
   CHECK(link->report().peer == hello_of(2));
   CHECK(link->role() == loam::Role::listener);
   CHECK(link->endpoint().starts_with("127.0.0.1:"));
+}
+
+TEST_CASE("a link that ended without a hello does nothing any more") {
+  Served served;
+  RawPeer peer(served.loop, served.port());
+  REQUIRE(peer.upgrade());
+  peer.vanish();
+  REQUIRE(served.ended(1));
+  served.host.ended[0]->changed();
+  served.host.ended[0]->leave("again");
+  CHECK(served.ended(1));
 }
 
 TEST_CASE("one flooding peer does not keep another from being served") {

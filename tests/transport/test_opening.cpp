@@ -68,8 +68,10 @@ TEST_CASE("every host of loopback is allowed") {
   }
 }
 
-TEST_CASE("a plain request is answered with one line of text") {
-  Served served;
+TEST_CASE("a plain request is answered with one line of text and the end of the connection") {
+  loam::ListenLimits limits;
+  limits.link.close = 60s;
+  Served served(limits);
   RawPeer peer(served.loop, served.port());
   peer.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   CHECK(peer.http_header() ==
@@ -129,11 +131,26 @@ TEST_CASE("an upgrade must be complete in time however its octets drip") {
   limits.link.upgrade = 50ms;
   Served served(limits);
   RawPeer peer(served.loop, served.port());
-  const auto request = Upgrade{.more = "X: " + std::string(5'000, 'x')}.octets();
+  const auto request = Upgrade{.more = "X: " + std::string(1'000, 'x')}.octets();
   const auto sent = drip(served, peer, request, [&] { return !served.host.ended.empty(); });
   CHECK(sent < request.size());
   CHECK(served.ended(1));
-  CHECK(served.problem() == "upgrade: not finished within 50 ms");
+  CHECK(served.problem() == "upgrade: no complete exchange within 50 ms");
+}
+
+TEST_CASE("a link that ended without a session does nothing any more") {
+  Served served;
+  {
+    RawPeer peer(served.loop, served.port());
+    REQUIRE(served.loop.until([&] { return served.listener.connections() == 1; }));
+  }
+  REQUIRE(served.ended(1));
+  const auto link = served.host.ended[0];
+  link->changed();
+  link->leave("again");
+  CHECK_FALSE(link->established());
+  CHECK(link->report().peer == std::nullopt);
+  CHECK(served.ended(1));
 }
 
 TEST_CASE("a refused peer that stays is closed") {
@@ -225,7 +242,7 @@ TEST_CASE("an answer is not read beyond 8 KiB, whatever it is made of") {
     for (std::size_t i = 0; i < fields; ++i) answer += "X: y\r\n";
     (void)peer.send(answer + "Content-Length: 0\r\n\r\n");
     CHECK(dialling.problem() == (fields == 100 ? "upgrade: refused with HTTP 403"
-                                               : "upgrade: not finished within 100 ms"));
+                                               : "upgrade: no complete exchange within 100 ms"));
   }
 }
 
@@ -247,7 +264,7 @@ TEST_CASE("a connection must come about in time") {
 TEST_CASE("an upgrade that is not answered ends in time") {
   RawListener listener;
   Dialling dialling(listener, {.upgrade = 50ms});
-  CHECK(dialling.problem() == "upgrade: not finished within 50 ms");
+  CHECK(dialling.problem() == "upgrade: no complete exchange within 50 ms");
 }
 
 TEST_CASE("a link that is left while it opens ends at once and without a problem") {
@@ -261,6 +278,55 @@ TEST_CASE("a link that is left while it opens ends at once and without a problem
   dialling.link->leave("never mind");
   CHECK(dialling.host->ended.empty());  // not from inside the call
   CHECK(dialling.problem() == "");
+}
+
+namespace {
+
+/// One round with a real listener through a relay that vanishes after so many octets of the answer;
+/// how many it relayed.
+std::size_t relayed_round(Served& served, std::size_t octets_max, bool by_reset) {
+  RawListener relay;
+  const auto host = std::make_shared<FakeHost>(2);
+  host->storage.names = served.host.storage.names;
+  host->answers = true;
+  const auto link =
+      loam::Link::dial(served.loop.context(), {{"127.0.0.1", relay.port()}, true}, host);
+  RawPeer dialler(served.loop, relay.accept(served.loop));
+  RawPeer listener(served.loop, served.port());
+  std::size_t octets = 0;
+  CHECK(served.loop.until([&] {
+    (void)listener.send(dialler.take());
+    const auto answer = listener.take().substr(0, octets_max - octets);
+    (void)dialler.send(answer);
+    octets += answer.size();
+    return octets == octets_max || !host->ended.empty();
+  }));
+  dialler.vanish(by_reset);
+  CHECK(served.loop.until([&] { return !host->ended.empty(); }));
+  served.loop.settle();
+  CHECK(host->ended.size() == 1);
+  CHECK(host->ended[0] == link);
+  CHECK((host->reports[0].converged || host->reports[0].problem != ""));
+  return octets;
+}
+
+}  // namespace
+
+TEST_CASE("a dialled peer that vanishes at any octet ends in exactly one closed") {
+  Served served;
+  served.host.storage.names = {"instance_registry", "lessons"};
+  served.host.answers = true;
+  const auto all = relayed_round(served, SIZE_MAX, false);
+  CHECK(all > 200);
+  for (std::size_t octets = 0; octets < all; ++octets) {
+    for (const bool by_reset : {false, true}) {
+      CAPTURE(octets);
+      CAPTURE(by_reset);
+      relayed_round(served, octets, by_reset);
+    }
+  }
+  CHECK(served.loop.until([&] { return served.listener.connections() == 0; }));
+  CHECK(served.host.each_closed_once());
 }
 
 TEST_CASE("nothing but loopback is dialled") {

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/core.hpp"
+#include "transport/session.hpp"
+
+namespace loam {
+
+/// Endpoints that the configuration and the registry name, without our own.
+std::vector<std::string> known_endpoints(const Core& core);
+
+/// What a finished conversation was, for whoever asked for it.
+PeerReport report_of(const std::string& endpoint, const SessionReport& report);
+
+/// What is kept of a peer. `endpoint` is empty when it dialled us.
+PeerRow peer_row(const Core& core, const Hello& peer, const std::string& endpoint,
+                 const SessionReport& report);
+
+}  // namespace loam

@@ -1,0 +1,233 @@
+#include <doctest/doctest.h>
+
+#include "lib/rows.hpp"
+#include "tests/lib/scratch.hpp"
+#include "tests/support/forall.hpp"
+
+namespace loam {
+namespace {
+
+using test::code_of;
+using ::test::forall;
+using ::test::Gen;
+
+template <class IdType>
+IdType id(Gen& gen) {
+  IdType made;
+  for (std::byte& octet : made.bytes) octet = static_cast<std::byte>(gen.below(256));
+  return made;
+}
+
+Fingerprint fingerprint(Gen& gen) { return {gen.bits(), gen.bits()}; }
+
+RangeSet ranges(Gen& gen) {
+  RangeSet set;
+  std::uint64_t at = 0;
+  for (std::size_t left = gen.index(5); left > 0; --left) {
+    const std::uint64_t first = at + gen.between(1, 1 + gen.number() % 1'000'000);
+    at = first + gen.number() % 1'000'000;
+    set.insert(Range{first, at});
+  }
+  return set;
+}
+
+RangeSet some_ranges(Gen& gen) {
+  RangeSet set = ranges(gen);
+  set.insert(gen.between(1, counter_max));
+  return set;
+}
+
+SegmentRow segment_row(Gen& gen) {
+  SegmentRow row;
+  row.name = gen.text(63);
+  row.state.kind = gen.coin() ? Kind::map : Kind::set;
+  row.state.roots = {fingerprint(gen), fingerprint(gen)};
+  row.state.journal = gen.bits();
+  row.state.floor = gen.number();
+  row.state.head = gen.number();
+  row.records = gen.number();
+  row.octets = gen.number();
+  return row;
+}
+
+JournalRow journal_row(Gen& gen) {
+  JournalRow row{id<StoreId>(gen), {}};
+  for (std::size_t left = gen.index(4); left > 0; --left) {
+    row.changed.emplace_back(static_cast<ActorIndex>(gen.bits()), some_ranges(gen));
+  }
+  return row;
+}
+
+PeerRow peer_row(Gen& gen) {
+  PeerRow row{gen.text(63),
+              id<InstanceId>(gen),
+              gen.ascii(1'024),
+              static_cast<std::int64_t>(gen.number()),
+              {}};
+  for (std::size_t left = gen.index(4); left > 0; --left) {
+    row.confirmed.emplace_back(static_cast<SegmentNumber>(gen.below(65'536)), gen.number());
+  }
+  return row;
+}
+
+// Every shorter row, and one that is an octet longer, is damaged.
+template <class Decode>
+void check_exact(const Bytes& octets, Decode&& decode) {
+  for (std::size_t size = 0; size < octets.size(); ++size) {
+    INFO("cut to ", size, " of ", octets.size());
+    REQUIRE(code_of([&] { decode(BytesView(octets).first(size)); }) == ErrorCode::damaged);
+  }
+  Bytes longer = octets;
+  longer.push_back(std::byte{0});
+  REQUIRE(code_of([&] { decode(longer); }) == ErrorCode::damaged);
+}
+
+TEST_CASE("a segment row survives, and only whole") {
+  forall("segment row", 100, [](Gen& gen) {
+    const SegmentRow row = segment_row(gen);
+    const Bytes octets = encode(row);
+    REQUIRE(decode_segment_row(octets) == row);
+    check_exact(octets, decode_segment_row);
+  });
+}
+
+TEST_CASE("a segment row of a kind that there is not is damaged") {
+  Gen gen(1);
+  SegmentRow row = segment_row(gen);
+  row.name = "a";
+  Bytes octets = encode(row);
+  octets[4] = std::byte{2};  // after the name's length and its one octet: the kind
+  CHECK(code_of([&] { decode_segment_row(octets); }) == ErrorCode::damaged);
+}
+
+TEST_CASE("a context row survives, and damage in it is told") {
+  forall("context row", 100, [](Gen& gen) {
+    const ContextRow row{some_ranges(gen), gen.number(), fingerprint(gen)};
+    Bytes octets = encode(row);
+    REQUIRE(decode_context_row(octets) == row);
+    for (std::size_t size = 0; size < 24; ++size) {  // the part without ranges
+      REQUIRE(code_of([&] { decode_context_row(BytesView(octets).first(size)); }) ==
+              ErrorCode::damaged);
+    }
+    octets.pop_back();  // half a range
+    REQUIRE(code_of([&] { decode_context_row(octets); }) == ErrorCode::damaged);
+  });
+}
+
+TEST_CASE("a context row without counters survives") {
+  CHECK(decode_context_row(encode(ContextRow{})) == ContextRow{});
+}
+
+TEST_CASE("ranges that touch, or that are longer than they need to be, are damaged") {
+  Bytes octets = encode(ContextRow{});
+  for (const int octet : {0, 0, 0, 0})
+    octets.push_back(static_cast<std::byte>(octet));  // 1, then 2
+  CHECK(code_of([&] { decode_context_row(octets); }) == ErrorCode::damaged);
+  octets = encode(ContextRow{});
+  for (const int octet : {0x80, 0, 0}) octets.push_back(static_cast<std::byte>(octet));
+  CHECK(code_of([&] { decode_context_row(octets); }) == ErrorCode::damaged);
+}
+
+TEST_CASE("an actor row survives, and only whole") {
+  forall("actor row", 50, [](Gen& gen) {
+    const ActorRow row{id<ActorId>(gen), id<InstanceId>(gen)};
+    const Bytes octets = encode(row);
+    const ActorRow back = decode_actor_row(octets);
+    REQUIRE((back.id == row.id && back.author == row.author));
+    check_exact(octets, decode_actor_row);
+  });
+}
+
+TEST_CASE("a dot row survives, and only whole") {
+  forall("dot row", 50, [](Gen& gen) {
+    const DotRow row{gen.number(), id<ContentHash>(gen)};
+    const Bytes octets = encode(row);
+    const DotRow back = decode_dot_row(octets);
+    REQUIRE((back.sequence == row.sequence && back.content == row.content));
+    check_exact(octets, decode_dot_row);
+  });
+}
+
+TEST_CASE("a record row survives with whatever record it holds") {
+  forall("record row", 100, [](Gen& gen) {
+    const Bytes record = gen.bytes(300);
+    const RecordRow row{static_cast<SegmentNumber>(gen.below(65'536)),
+                        static_cast<ActorIndex>(gen.bits()), gen.number(), id<ElementId>(gen),
+                        record};
+    const Bytes octets = encode(row);
+    const RecordRow back = decode_record_row(octets);
+    REQUIRE((back.segment == row.segment && back.actor == row.actor));
+    REQUIRE((back.counter == row.counter && back.element == row.element));
+    REQUIRE(equal(back.record, record));
+    for (std::size_t size = 0; size < 30; ++size) {
+      REQUIRE(code_of([&] { decode_record_row(BytesView(octets).first(size)); }) ==
+              ErrorCode::damaged);
+    }
+  });
+}
+
+TEST_CASE("a journal row survives, and damage in it is told") {
+  forall("journal row", 100, [](Gen& gen) {
+    const JournalRow row = journal_row(gen);
+    Bytes octets = encode(row);
+    const JournalRow back = decode_journal_row(octets);
+    REQUIRE((back.origin == row.origin && back.changed == row.changed));
+    octets.push_back(std::byte{0});
+    REQUIRE(code_of([&] { decode_journal_row(octets); }) == ErrorCode::damaged);
+    octets.pop_back();
+    if (row.changed.empty()) return;
+    octets.pop_back();
+    REQUIRE(code_of([&] { decode_journal_row(octets); }) == ErrorCode::damaged);
+  });
+}
+
+TEST_CASE("a journal row cut anywhere inside an actor is damaged") {
+  const JournalRow row{{}, {{7, RangeSet(Range{1, 300})}}};
+  const Bytes octets = encode(row);
+  for (std::size_t size = 0; size < octets.size(); ++size) {
+    if (size == 16) continue;  // an origin alone is a whole row
+    INFO(size);
+    CHECK(code_of([&] { decode_journal_row(BytesView(octets).first(size)); }) ==
+          ErrorCode::damaged);
+  }
+}
+
+TEST_CASE("a peer row survives, and damage in it is told") {
+  forall("peer row", 100, [](Gen& gen) {
+    const PeerRow row = peer_row(gen);
+    Bytes octets = encode(row);
+    const PeerRow back = decode_peer_row(octets);
+    REQUIRE((back.name == row.name && back.instance == row.instance));
+    REQUIRE((back.endpoint == row.endpoint && back.last_seen_ms == row.last_seen_ms));
+    REQUIRE(back.confirmed == row.confirmed);
+    octets.push_back(std::byte{0});
+    REQUIRE(code_of([&] { decode_peer_row(octets); }) == ErrorCode::damaged);
+    octets.resize(octets.size() - 2);
+    REQUIRE(code_of([&] { decode_peer_row(octets); }) == ErrorCode::damaged);
+  });
+}
+
+TEST_CASE("a position survives, and only whole") {
+  forall("position", 50, [](Gen& gen) {
+    const Position position{gen.bits(), gen.number()};
+    const Bytes octets = encode(position);
+    REQUIRE(decode_position(octets) == position);
+    check_exact(octets, decode_position);
+  });
+}
+
+TEST_CASE("no octets at all make a decoder crash") {
+  forall("any octets", 2'000, [](Gen& gen) {
+    const Bytes octets = gen.bytes(120);
+    const auto holds = [&](auto&& decode) {
+      const auto error = test::error_of([&] { decode(octets); });
+      return !error || error->code() == ErrorCode::damaged;
+    };
+    return holds(decode_segment_row) && holds(decode_context_row) && holds(decode_actor_row) &&
+           holds(decode_dot_row) && holds(decode_record_row) && holds(decode_journal_row) &&
+           holds(decode_peer_row) && holds(decode_position);
+  });
+}
+
+}  // namespace
+}  // namespace loam

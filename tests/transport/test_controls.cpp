@@ -1,0 +1,56 @@
+#include <doctest/doctest.h>
+
+#include "tests/support/forall.hpp"
+#include "tests/transport/simulation.hpp"
+
+using test::Broken;
+using test::Coverage;
+using test::Gen;
+
+namespace {
+
+/// How many seeds the simulation needs to see that a rule is broken; absent: more than the budget.
+/// A raised "differ" alarm counts: without a restore it says that a rule was broken.
+std::optional<int> seeds_to_catch(const Broken& broken, int budget) {
+  Gen seeds(1);
+  Coverage coverage;
+  for (int run = 1; run <= budget; ++run) {
+    Gen gen(seeds.bits());
+    if (!test::simulate(gen, {.broken = broken}, coverage).empty()) return run;
+  }
+  return std::nullopt;
+}
+
+void check_caught(const Broken& broken, int budget) {
+  const std::optional<int> needed = seeds_to_catch(broken, budget);
+  REQUIRE(needed);
+  MESSAGE("caught by seed ", *needed, " of ", budget);
+}
+
+}  // namespace
+
+TEST_CASE("no rule broken: nothing is caught") { CHECK(!seeds_to_catch({}, 200)); }
+
+TEST_CASE("a removal that is not journalled is caught") {
+  check_caught({.removals_not_journalled = true}, 200);
+}
+
+TEST_CASE("a journal whose floor stays when entries are dropped is caught") {
+  check_caught({.floor_not_moved = true}, 200);
+}
+
+TEST_CASE("a slice that accounts for more than it brings is caught") {
+  check_caught({.slices_claim_too_much = true}, 20);
+}
+
+TEST_CASE("an origin filter that drops what was relayed is caught") {
+  check_caught({.relayed_left_out = true}, 200);
+}
+
+TEST_CASE("a position that moves before its records are durable is caught") {
+  check_caught({.position_before_durable = true}, 500);
+}
+
+TEST_CASE("a later position that is stored after a refused chunk is caught") {
+  check_caught({.refused_then_later_position = true}, 1'000);
+}

@@ -1,0 +1,224 @@
+#include <doctest/doctest.h>
+
+#include "tests/support/forall.hpp"
+#include "tests/transport/script.hpp"
+
+using loam::AckFrame;
+using loam::DeltaFrame;
+using loam::StateFrame;
+using test::Net;
+using test::Peer;
+using test::operator""s;
+
+namespace {
+
+const std::string lessons = "lessons_learned";
+const std::vector<test::Declared> segments{{"instance_registry", loam::Kind::map},
+                                           {lessons, loam::Kind::set}};
+
+Peer peer(unsigned author) { return {author, author, segments}; }
+
+/// A record of about 300 octets, as performance.md has them.
+void add(Peer& to, std::uint64_t first, std::uint64_t last) {
+  for (std::uint64_t i = first; i <= last; ++i) {
+    to.write(lessons, [&](test::Replica& replica) {
+      return replica.add({"lesson " + std::to_string(i) + std::string(220, 'x'), "tags", 1});
+    });
+  }
+}
+
+std::string text_of(std::uint64_t i) { return "lesson " + std::to_string(i) + std::string(220, 'x'); }
+
+struct Cost {
+  std::uint64_t octets = 0;          ///< both directions, without hello and bye
+  std::uint64_t records = 0;         ///< that travelled
+  std::uint64_t record_octets = 0;   ///< of those records
+  double round_trips = 0;            ///< after the hellos, until both sides were equal
+
+  std::uint64_t beyond() const { return octets - record_octets; }
+};
+
+/// One round between two peers. The trips are counted until the stores are equal.
+Cost sync(Peer& left, Peer& right) {
+  Net net;
+  const std::size_t link = net.connect(left, right, {.once = {true, false}});
+  int half_trips = 0;
+  while (left.store(lessons).roots() != right.store(lessons).roots() && half_trips < 50) {
+    ++half_trips;
+    std::array<std::size_t, 2> flying{net.end(link, 0).inbox.size(), net.end(link, 1).inbox.size()};
+    for (int side = 0; side < 2; ++side) {
+      for (std::size_t left_over = flying[static_cast<std::size_t>(side)]; left_over > 0; --left_over) {
+        net.deliver(link, side);
+      }
+    }
+    for (int side = 0; side < 2; ++side) {
+      while (net.commit(link, side) || net.wake(link, side)) {
+      }
+    }
+  }
+  net.pass(1s);
+  REQUIRE(net.is_over(link));
+  REQUIRE(net.end(link, 0).session->report().converged);
+  Cost cost;
+  // The listener's states come with its hello, so that is when the count begins.
+  cost.round_trips = std::max(0.0, (half_trips - 1) / 2.0);
+  for (const test::Sent& sent : net.sent()) {
+    const loam::Frame frame = sent.frame();
+    if (std::holds_alternative<loam::Hello>(frame) || std::holds_alternative<loam::Bye>(frame)) continue;
+    cost.octets += sent.bytes.size();
+    const auto* delta = std::get_if<DeltaFrame>(&frame);
+    if (delta == nullptr) continue;
+    for (const auto& [dot, record] : delta->delta.live) {
+      ++cost.records;
+      cost.record_octets += record.size();
+    }
+  }
+  return cost;
+}
+
+void report(const char* what, const Cost& cost) {
+  MESSAGE(std::string(what), ": ", cost.beyond(), " octets beyond ", cost.records, " records, ", cost.round_trips,
+          " round trips");
+}
+
+}  // namespace
+
+TEST_CASE("nothing changed: at most 128 octets a segment, one round trip") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 20'000);
+  sync(left, right);
+  sync(left, right);
+  const Cost cost = sync(left, right);
+  report("nothing changed, two segments", cost);
+  CHECK(cost.octets <= 128 * segments.size());
+  CHECK(cost.round_trips <= 1);
+}
+
+TEST_CASE("adds by journal: at most 24 octets a record in bulk") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 1'000);
+  sync(left, right);
+  for (const std::uint64_t adds : {100U, 1'000U, 10'000U}) {
+    const std::uint64_t have = left.store(lessons).live().size();
+    add(left, have + 1, have + adds);
+    const Cost cost = sync(left, right);
+    report("adds by journal", cost);
+    CHECK(cost.records == adds);
+    CHECK(cost.beyond() <= 24 * adds + 128 * segments.size() * 2);
+    CHECK(cost.round_trips <= 1);
+  }
+}
+
+TEST_CASE("adds on both sides by journal: no more, and nothing travels twice") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 100);
+  sync(left, right);
+  add(left, 101, 200);
+  add(right, 201, 300);
+  const Cost cost = sync(left, right);
+  report("100 adds on either side by journal", cost);
+  CHECK(cost.records == 200);
+  CHECK(cost.beyond() <= 24 * 200 + 128 * segments.size() * 2);
+}
+
+TEST_CASE("one add on a live link: at most 64 octets beyond the record to push it") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 1'000);
+  Net net;
+  const std::size_t link = net.connect(left, right);
+  net.run();
+  net.forget_frames();
+  add(left, 1'001, 1'001);
+  net.changed(left);
+  net.run();
+  const auto chunks = net.frames<DeltaFrame>(link, 0);
+  REQUIRE(chunks.size() == 1);
+  const std::size_t record = chunks[0].delta.live.begin()->second.size();
+  const std::uint64_t pushed = loam::encode_frame(chunks[0]).size() - record;
+  const std::uint64_t all = net.octets(link, 0) + net.octets(link, 1) - record;
+  MESSAGE("one add: ", pushed, " octets beyond the record in the push, ", all, " with its confirmations, ",
+          net.sent().size(), " frames");
+  CHECK(pushed <= 64);
+}
+
+TEST_CASE("a first copy: at most 8 octets a record beyond the records of one actor") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 50'000);
+  const Cost cost = sync(left, right);
+  report("first copy", cost);
+  CHECK(cost.records == 50'000);
+  CHECK(cost.beyond() <= 8 * 50'000);
+}
+
+TEST_CASE("removes without a journal: at most 3 round trips, and nothing that depends on the size") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  constexpr std::uint64_t records = 100'000;
+  add(left, 1, records);
+  sync(left, right);
+  for (const std::uint64_t removes : {1U, 100U, 1'000U}) {
+    for (std::uint64_t i = 0; i < removes; ++i) {
+      left.remove(lessons, text_of(1 + (i * 7'919 + removes * 31) % records));
+    }
+    left.truncate(lessons, left.state(lessons).head);
+    const Cost cost = sync(left, right);
+    report("removes without a journal", cost);
+    CHECK(cost.records == 0);
+    CHECK(cost.beyond() <= 300 * removes + 16'384);
+    CHECK(cost.round_trips <= 3);
+  }
+}
+
+TEST_CASE("removes without a journal where the peer knows more: one more question, 3 round trips") {
+  Peer author = peer(1);
+  Peer left = peer(2);
+  Peer right = peer(3);
+  add(author, 1, 10'000);
+  sync(author, left);
+  sync(left, right);
+  add(author, 10'001, 10'100);
+  sync(author, right);
+  for (std::uint64_t i = 1; i <= 100; ++i) left.remove(lessons, text_of(i * 97));
+  left.truncate(lessons, left.state(lessons).head);
+  const Cost cost = sync(left, right);
+  report("removes and adds without a journal, by asking", cost);
+  CHECK(cost.records == 100);
+  CHECK(cost.beyond() <= 300 * 100 + 16'384 + 24 * 100);
+  CHECK(cost.round_trips <= 3);
+}
+
+TEST_CASE("adds without a journal: the same and the difference of the contexts, at most 2 round trips") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 10'000);
+  sync(left, right);
+  add(left, 10'001, 10'100);
+  left.truncate(lessons, left.state(lessons).head);
+  const Cost cost = sync(left, right);
+  report("100 adds without a journal", cost);
+  CHECK(cost.records == 100);
+  CHECK(cost.beyond() <= 24 * 100 + 1'000);
+  CHECK(cost.round_trips <= 2);
+}
+
+TEST_CASE("what a comparison costs for each actor that ever wrote") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  constexpr unsigned actors = 2'000;
+  for (unsigned i = 0; i < actors; ++i) {
+    left.become({loam::hash128("test many", {loam::bytes_of(std::to_string(i))})});
+    add(left, i, i);
+  }
+  sync(left, right);
+  left.truncate(lessons, left.state(lessons).head);
+  add(left, actors, actors);
+  left.truncate(lessons, left.state(lessons).head);
+  const Cost cost = sync(left, right);
+  report("one add without a journal among 2,000 actors", cost);
+  CHECK(cost.beyond() <= 48 * actors);  // the hash tree over actors is still to come
+}
