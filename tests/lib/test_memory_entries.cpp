@@ -139,9 +139,11 @@ TEST_CASE("a key is 1 to 400 octets of UTF-8 without control characters") {
     CHECK(memory.value(segment, longest)->value == Value(1));
     CHECK(memory.keys(segment).items == std::vector<std::string>{longest});
     CHECK(memory.keys(segment, longest).items.empty());
-    for (const std::string& bad :
-         {longest + "k", std::string(), std::string("a\nb"), std::string(1, '\0'),
-          std::string("\x7f"), std::string("\xc3")}) {
+    const std::string longer = longest + "k";
+    CHECK(code_of([&] { memory.put(segment, longer, 1); }) == ErrorCode::limit);
+    CHECK(code_of([&] { memory.value(segment, longer); }) == ErrorCode::limit);
+    for (const std::string& bad : {std::string(), std::string("a\nb"), std::string(1, '\0'),
+                                   std::string("\x7f"), std::string("\xc3")}) {
       INFO(segment, " ", bad.size());
       CHECK(code_of([&] { memory.put(segment, bad, 1); }) == ErrorCode::invalid);
       CHECK(code_of([&] { memory.value(segment, bad); }) == ErrorCode::invalid);

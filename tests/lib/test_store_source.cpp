@@ -281,7 +281,7 @@ TEST_CASE("lowering the bound of the journal trims a large one over several comm
   config.journal_entries_max = 10;
   SharedStore store(scratch / "shared", table, config, instance, std::nullopt);
   const StoreSource source(store);
-  for (const std::uint64_t floor : {10'000, 20'000, 24'993}) {
+  for (const std::uint64_t floor : {10'000U, 20'000U, 24'993U}) {
     add(store, 1);
     CHECK(source.state(test::map_segment).floor == floor);
   }

@@ -34,6 +34,7 @@ Simulation::Simulation(Gen& gen, const SimulationRules& rules, Coverage& coverag
     : gen_(gen), rules_(rules), coverage_(coverage) {
   actors_in_order_ = gen_.coin();
   refuses_ = gen_.one_in(3);
+  writes_slowly_ = gen_.coin();
   choose_topology();
   choose_components();
   heard_.resize(peers_.size());
@@ -45,7 +46,7 @@ Simulation::Simulation(Gen& gen, const SimulationRules& rules, Coverage& coverag
     hear(index_of(peer), change.segment, change.delta);
   };
   net_.refuse = [this](const Peer&, const loam::Apply&) -> std::optional<std::string> {
-    if (!refuses_ || !gen_.one_in(40)) return std::nullopt;
+    if (!refuses_ || !gen_.one_in(12)) return std::nullopt;
     ++coverage_["apply refused"];
     return "refused by the test";
   };
@@ -217,7 +218,7 @@ void Simulation::travel() {
     const std::size_t link = gen_.pick(open_links_).first;
     for (std::uint64_t left = gen_.between(1, 6); left > 0; --left) {
       const int side = gen_.coin() ? 1 : 0;
-      if (gen_.one_in(3)) {
+      if (gen_.one_in(writes_slowly_ ? 12 : 3)) {
         net_.commit(link, side);
       } else if (!net_.deliver(link, side)) {
         net_.wake(link, side);

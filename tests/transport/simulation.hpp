@@ -104,6 +104,7 @@ class Simulation {
   std::int64_t clock_ms_ = 0;
   bool actors_in_order_ = false;
   bool refuses_ = false;
+  bool writes_slowly_ = false;
   std::string failure_;
 };
 

@@ -154,8 +154,15 @@ TEST_CASE("a position beyond the head of a restored journal is not followed") {
   add(left, 4, 4);
   const std::size_t link = sync(net, left, right);
   CHECK(is_equal(left, right));
-  CHECK(net.frames<ContextFrame>(link, 1).size() == 1);
-  for (const StateFrame& state : net.frames<StateFrame>(link, 0)) CHECK(!state.compare);
+  // Right compares at once, before left could ask for it.
+  const auto first = std::find_if(net.sent().begin(), net.sent().end(), [&](const test::Sent& sent) {
+    const loam::Frame frame = sent.frame();
+    const auto* state = std::get_if<StateFrame>(&frame);
+    const bool is_context = sent.from == 1 && std::holds_alternative<ContextFrame>(frame);
+    return sent.link == link && (is_context || (state != nullptr && state->compare));
+  });
+  REQUIRE(first != net.sent().end());
+  CHECK(first->from == 1);
 }
 
 TEST_CASE("where the peer knows more of an actor it is told a fingerprint, and asks for the live set") {
@@ -355,6 +362,46 @@ TEST_CASE("a context is sent in parts, each answered before the next") {
   CHECK(answers.back().follow_from.has_value());
 }
 
+TEST_CASE("a part of a context ends where it has enough octets, and the next one goes on") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  for (unsigned i = 0; i < 7; ++i) {
+    left.become(test::actor_of(1, 10 + i));
+    left.add(lessons, "left " + std::to_string(i));
+  }
+  Net net;
+  sync(net, left, right);
+  right.drop_journal(lessons, test::journal_id_of(33));
+  left.add(lessons, "one more");
+  left.truncate(lessons, left.state(lessons).head);
+  const std::size_t link = sync(net, left, right, {.part_octets = 100});
+  CHECK(is_equal(left, right));
+  const auto parts = net.frames<ContextFrame>(link, 1);
+  std::size_t actors = 0;
+  for (const ContextFrame& part : parts) actors += part.actors.size();
+  CHECK(actors == 7);
+  CHECK(parts.size() == 3);
+  CHECK(net.end(link, 0).session->report().segments.at(lessons).sent == 1);
+}
+
+TEST_CASE("where the common part is equal nothing is asked") {
+  Peer author = peer(1);
+  Peer left = peer(2);
+  Peer right = peer(3);
+  Net net;
+  add(author, 1, 9);
+  sync(net, author, left);
+  sync(net, left, right);
+  add(author, 10, 12);
+  sync(net, author, right);
+  add(left, 20, 20);
+  left.drop_journal(lessons, test::journal_id_of(50));
+  const std::size_t link = sync(net, left, right);
+  CHECK(is_equal(left, right));
+  CHECK(net.frames<ComparedFrame>(link, 0)[0].summaries.size() == 1);
+  CHECK(net.frames<AskFrame>(link, 1).empty());
+}
+
 TEST_CASE("one dot with two contents ends with the smaller hash on both sides, and an alarm") {
   Peer left = peer(1);
   add(left, 1, 3);
@@ -381,17 +428,17 @@ TEST_CASE("states that differ although both sides followed to the end are compar
   Peer backup = left;
   add(left, 1, 3);
   sync(net, left, right);
-  left = backup;  // the same store, as an older backup has it
+  left = backup;  // the same store, as an older backup has it; it writes as much as it had written
   left.become(test::actor_of(1, 99));
+  add(left, 4, 6);
   left.remember(lessons, {right.state(lessons).journal, right.state(lessons).head}, right.id());
-  const std::size_t link = net.connect(left, right);
+  net.connect(left, right);
   net.run();
   CHECK(is_equal(left, right));
-  CHECK(left.store(lessons).live().size() == 3);
-  REQUIRE(!net.alarms().empty());
-  CHECK(net.alarms()[0] ==
-        "segment lessons: both sides followed each other to the end and differ: comparing everything");
-  CHECK(!net.is_over(link));
+  CHECK(left.store(lessons).live().size() == 6);
+  const std::string alarm =
+      "segment lessons: both sides followed each other to the end and differ: comparing everything";
+  CHECK(net.alarms() == std::vector<std::string>{alarm, alarm});
 }
 
 TEST_CASE("a restored peer gets back what it had sent itself, on a live link too") {
@@ -481,6 +528,80 @@ TEST_CASE("a chunk that was begun before a comparison says nothing about it") {
     accounted += chunk.delta.context.count();
   }
   CHECK(accounted == 5);
+}
+
+TEST_CASE("the position waits until every question is answered") {
+  test::Script script;
+  add(script.own, 1, 4);
+  script.other.add(lessons, "theirs");
+  script.open();
+  const auto actor = script.own.replica(lessons).actor();
+  const Position position{script.other.state(lessons).journal, 1};
+  const ComparedFrame compared{1, {{actor, RangeSet({1, 4}), loam::Fingerprint{1, 2}}}, true, position};
+  CHECK(test::sent<AskFrame>(script.receive(compared)).size() == 1);
+  const auto answer = [&](std::uint64_t first, std::uint64_t last) {
+    const RangeSet asked({first, last});
+    return test::only<loam::Apply>(
+        script.receive(SetsFrame{1, actor, asked, asked, script.own.live_fingerprint(lessons, actor, asked)}));
+  };
+  CHECK(answer(1, 2).empty());
+  CHECK(answer(4, 4).empty());
+  const auto end = answer(3, 3);
+  REQUIRE(end.size() == 1);
+  CHECK(end[0].position == position);
+}
+
+TEST_CASE("a slow writer is not taken for a difference, where the journal is new and empty too") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 3);
+  left.drop_journal(lessons, test::journal_id_of(44));
+  Net net;
+  const std::size_t link = net.connect(left, right);
+  const auto run_without_commits = [&] {
+    while (net.deliver(link, 0) || net.deliver(link, 1) || net.wake(link, 0) || net.wake(link, 1)) {
+    }
+  };
+  const auto commit_left = [&] {
+    while (net.commit(link, 0)) {
+    }
+  };
+  run_without_commits();
+  commit_left();
+  run_without_commits();
+  for (int i = 0; i < 2; ++i) {  // some of the chunks, but not the end of the comparison
+    net.commit(link, 1);
+    run_without_commits();
+    net.now += 16s;
+    run_without_commits();
+  }
+  CHECK(net.end(link, 1).applies.size() > 0);
+  CHECK(net.alarms().empty());
+  net.run();
+  CHECK(is_equal(left, right));
+}
+
+TEST_CASE("a difference that a comparison does not mend is alarmed once, until states were equal") {
+  test::Script script;
+  for (const loam::Apply& change : test::only<loam::Apply>(script.open())) script.commit(change);
+  const auto in_step = [&](bool is_equal) {
+    StateFrame frame = state_from(script.other, lessons, script.own);
+    frame.position = {script.own.state(lessons).journal, script.own.state(lessons).head};
+    if (!is_equal) frame.state.digest.bytes[0] ^= std::byte{1};
+    const auto actions = script.receive(frame);
+    for (const loam::Apply& change : test::only<loam::Apply>(actions)) script.commit(change);
+    if (!test::sent<ContextFrame>(actions).empty()) {  // we compare: to no avail
+      const Position position{script.other.state(lessons).journal, 0};
+      const auto end = script.receive(ComparedFrame{1, {}, true, position});
+      for (const loam::Apply& change : test::only<loam::Apply>(end)) script.commit(change);
+    }
+    return test::only<loam::Alarm>(actions).size();
+  };
+  CHECK(in_step(true) == 0);
+  CHECK(in_step(false) == 1);
+  CHECK(in_step(false) == 0);
+  CHECK(in_step(true) == 0);
+  CHECK(in_step(false) == 1);
 }
 
 TEST_CASE("a comparison may begin anew between its parts") {

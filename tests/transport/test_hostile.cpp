@@ -177,6 +177,19 @@ TEST_CASE("a comparison that ends without a position ends the conversation") {
   CHECK(end_of(script.receive(frame)) == "1002 invalid");
 }
 
+TEST_CASE("a comparison that ends before all parts were sent ends the conversation") {
+  Script script(loam::Role::listener, {.part_actors = 1});
+  for (unsigned i = 0; i < 3; ++i) {
+    script.own.become(test::actor_of(1, 70 + i));
+    script.own.add(lessons, std::to_string(i));
+  }
+  const auto parts = test::sent<ContextFrame>(script.open());
+  REQUIRE(parts.size() == 1);
+  REQUIRE(parts[0].last.has_value());
+  const ComparedFrame end{lessons_index, {}, true, loam::Position{script.other.state(lessons).journal, 0}};
+  CHECK(end_of(script.receive(end)) == "1002 invalid");
+}
+
 TEST_CASE("parts of a context out of order end the conversation") {
   const loam::ActorId low{{std::byte{1}}};
   const loam::ActorId high{{std::byte{2}}};
@@ -238,7 +251,7 @@ TEST_CASE("asking for records again and again does not pile up") {
 TEST_CASE("live sets that were not asked for kill only what the sender accounts for as dead") {
   Opened script;
   const loam::ActorId actor = script.own.replica(lessons).actor();
-  SetsFrame sets{lessons_index, actor, RangeSet({1, 1}), {}, {}};
+  SetsFrame sets{lessons_index, actor, RangeSet({1, 9}), {}, {}};  // of which there is one here
   const auto applies = test::only<Apply>(script.receive(sets));
   REQUIRE(applies.size() == 1);  // the store decides whether that peer may remove
   CHECK(applies[0].delta.context.of(actor) == RangeSet({1, 1}));
