@@ -1,5 +1,7 @@
 #include "transport/exchange.hpp"
 
+#include <utility>
+
 namespace loam {
 
 Exchange::Exchange(std::string segment, std::uint64_t index, const Source& source,
@@ -34,7 +36,7 @@ void Exchange::received(const StateFrame& frame, Outbound& out) {
     }
     shared_ = true;
     compare_digests(frame, opening_->state);
-    if (!equal_ && is_in_step(frame, *opening_)) raise_alarm(out);
+    if (!equal_ && is_in_step(frame, *opening_)) raise_alarm(*opening_, frame, out);
     feed_.start(decide_start(*opening_, frame), opening_->state.journal, peer_);
     follower_.start(decide_start(frame, *opening_), frame, opening_->position, out);
     return;
@@ -56,25 +58,26 @@ void Exchange::compare_digests(const StateFrame& frame, const SaidState& own) {
   equal_.reset();
   if (frame.state.digest != own.digest) return;
   equal_ = own.digest;
-  compared_again_ = false;
+  alarmed_.reset();
 }
 
 // When both sides have followed each other to the end their states must be equal. When they are not,
-// something broke a rule (or a backup was restored); comparing everything mends it. Not again before
-// the states were equal once.
+// something broke a rule (or a backup was restored); comparing everything mends it. Not again for the
+// same two states.
 void Exchange::check_in_step(const StateFrame& frame, Outbound& out) {
   StateFrame own;
   own.state = said(source_.state(segment_));
   own.position = position();
   compare_digests(frame, own.state);
-  if (equal_ || !is_in_step(frame, own) || follower_.has_unfinished() || compared_again_) return;
-  raise_alarm(out);
+  if (equal_ || !is_in_step(frame, own) || follower_.has_unfinished()) return;
+  if (alarmed_ == std::pair(own.state.digest, frame.state.digest)) return;
+  raise_alarm(own, frame, out);
   say_state({.compare = true}, out);  // the peer does not always see it
   follower_.start(Start{.compare = true}, frame, {}, out);
 }
 
-void Exchange::raise_alarm(Outbound& out) {
-  compared_again_ = true;
+void Exchange::raise_alarm(const StateFrame& own, const StateFrame& peer, Outbound& out) {
+  alarmed_ = {own.state.digest, peer.state.digest};
   out.act(Alarm{"segment " + segment_ +
                 ": both sides followed each other to the end and differ: comparing everything"});
 }

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "transport/feed.hpp"
 #include "transport/follower.hpp"
@@ -52,7 +53,7 @@ class Exchange {
   Position position() const;
   void compare_digests(const StateFrame& frame, const SaidState& own);
   void check_in_step(const StateFrame& frame, Outbound& out);
-  void raise_alarm(Outbound& out);
+  void raise_alarm(const StateFrame& own, const StateFrame& peer, Outbound& out);
 
   std::string segment_;
   std::uint64_t index_;
@@ -65,7 +66,9 @@ class Exchange {
   std::optional<StateFrame> last_said_;
   std::optional<StateDigest> equal_;  ///< the state that both sides had
   bool shared_ = false;               ///< the peer has the segment too, of the same kind
-  bool compared_again_ = false;
+
+  /// Our state and the peer's when they differed although both had followed to the end.
+  std::optional<std::pair<StateDigest, StateDigest>> alarmed_;
 };
 
 }  // namespace loam

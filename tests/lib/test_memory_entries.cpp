@@ -54,14 +54,14 @@ TEST_CASE("a value of every kind is read as it was put, also after closing") {
   for (const std::string& segment : map_segments) {
     CHECK(all_keys(memory, segment).size() == values.size());
     CHECK(memory.status().segments.at(segment).records == values.size());
-    for (const auto& [key, value] : values) {
-      INFO(segment, " ", key);
-      const auto entry = memory.value(segment, key);
+    for (const auto& put : values) {
+      INFO(segment, " ", put.first);
+      const auto entry = memory.value(segment, put.first);
       REQUIRE(entry);
-      CHECK(entry->value == value);
+      CHECK(entry->value == put.second);
       CHECK(entry->author == "alpha");
       CHECK(entry->at_ms == 1'700'000'000'000);
-      CHECK(memory.siblings(segment, key).empty());
+      CHECK(memory.siblings(segment, put.first).empty());
     }
   }
 }

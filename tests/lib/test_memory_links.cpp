@@ -74,8 +74,9 @@ TEST_CASE("one round brings both sides everything, with authors, and the next ha
   CHECK(!beta.get(doomed));
   const SyncReport again = sync(beta, endpoint);
   CHECK(again.converged);
-  for (const auto& [segment, traffic] : again.peers[0].segments) {
-    INFO(segment);
+  for (const auto& segment : again.peers[0].segments) {
+    INFO(segment.first);
+    const SegmentTraffic& traffic = segment.second;
     CHECK(traffic.sent + traffic.received + traffic.removed + traffic.refused == 0);
   }
   // A copy of one author does not count twice, whoever took it in.

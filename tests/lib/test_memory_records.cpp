@@ -70,9 +70,9 @@ TEST_CASE("a record survives closing, in every set segment") {
     }
   }
   const Memory memory = instances.open("alpha");
-  for (const auto& [segment, id] : ids) {
+  for (const std::string& segment : segments) {
     INFO(segment);
-    const auto found = memory.get(id);
+    const auto found = memory.get(ids.at(segment));
     REQUIRE(found);
     CHECK(found->segment == segment);
     CHECK(found->text == "in " + segment);

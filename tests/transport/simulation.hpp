@@ -12,6 +12,7 @@ namespace test {
 /// What a run may do beside writing, exchanging, cutting links and truncating journals.
 struct SimulationRules {
   bool restores = false;
+  bool may_alarm = false;  ///< states may differ for a while, as long as the peers notice and mend it
   Broken broken;
 };
 

@@ -60,6 +60,20 @@ TEST_CASE("peers that are restored from old backups converge too, and lose nothi
   check_coverage(coverage, rare_paths_with_restores);
 }
 
+TEST_CASE("a broken journal does not keep peers apart: they notice, and compare everything") {
+  const std::vector<test::Broken> all{{.removals_not_journalled = true},
+                                      {.floor_not_moved = true},
+                                      {.relayed_left_out = true},
+                                      {.position_before_durable = true},
+                                      {.refused_then_later_position = true}};
+  Coverage coverage;
+  test::forall("simulation with broken journals", 1'000, [&](Gen& gen) {
+    const test::Broken& broken = gen.pick(all);
+    REQUIRE(test::simulate(gen, {.may_alarm = true, .broken = broken}, coverage) == "");
+  });
+  check_coverage(coverage, {"alarm: differ"});
+}
+
 TEST_CASE("a run is a pure function of its seed") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     std::array<Coverage, 2> coverage;
