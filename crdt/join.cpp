@@ -1,11 +1,22 @@
 #include "crdt/join.hpp"
 
-#include <cassert>
+#include <algorithm>
 
 namespace loam {
 namespace {
 
 using LiveIterator = std::map<Dot, Bytes>::const_iterator;
+
+// The part of a set inside a range, without a walk over the rest: a context may have many gaps.
+RangeSet inside(const RangeSet& set, Range range) {
+  RangeSet part;
+  auto held = std::partition_point(set.begin(), set.end(),
+                                   [&](const Range& each) { return each.last < range.first; });
+  for (; held != set.end() && held->first <= range.last; ++held) {
+    part.insert(Range{std::max(held->first, range.first), std::min(held->last, range.last)});
+  }
+  return part;
+}
 
 // One live dot here that the delta accounts for: kept, dropped, or settled when contents differ.
 void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* there,
@@ -30,7 +41,7 @@ void apply_range(DotStore& store, const ActorId& actor, Range range, const Range
                  const Delta& delta, Applied& result) {
   // Only dots that were already covered can be live here.
   std::vector<LiveDot> here;
-  for (const Range& known : covered.intersect(RangeSet(range))) {
+  for (const Range& known : inside(covered, range)) {
     const auto some = store.live_in(actor, known);
     here.insert(here.end(), some.begin(), some.end());
   }
