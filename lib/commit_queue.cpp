@@ -11,8 +11,8 @@
 namespace loam {
 namespace {
 
-// Without work for so long: lazy jobs are committed, and the element index is folded. Lazy jobs wait
-// no longer either when more of them keep coming.
+// Without work for so long: lazy jobs are committed, and the element index is folded. Lazy jobs
+// wait no longer either when more of them keep coming.
 constexpr std::chrono::milliseconds idle_wait{500};
 
 void end(Job& job, const std::exception_ptr& failure) {

@@ -91,13 +91,12 @@ std::uint64_t export_map(const Core& core, const Segment& segment,
 }
 
 // Which segments an export is of; private ones only when they were asked for.
-std::vector<const Segment*> exported_segments(const ExportQuery& query,
-                                              const SegmentTable& table) {
+std::vector<const Segment*> exported_segments(const ExportQuery& query, const SegmentTable& table) {
   std::vector<const Segment*> segments;
   if (query.segments.empty()) {
     for (const Segment& segment : table.all()) {
-      const bool wanted = segment.scope == Scope::shared ? segment.name != registry_segment
-                                                         : query.include_private;
+      const bool wanted =
+          segment.scope == Scope::shared ? segment.name != registry_segment : query.include_private;
       if (wanted) segments.push_back(&segment);
     }
     return segments;
@@ -140,8 +139,8 @@ struct Imported {
   bool existing = false;
 };
 
-// What `export_records` wrote, or a plain envelope. Not held to the size of an envelope: what could be
-// written here can be written again.
+// What `export_records` wrote, or a plain envelope. Not held to the size of an envelope: what could
+// be written here can be written again.
 PacketEnvelope imported_packet(const Map& line) {
   const Value* wrapped = find(line, "packet");
   if (!wrapped) return packet_from_map(line);
@@ -176,9 +175,8 @@ Imported plan_import(const Core& core, const std::string& text) {
   if (segment.kind == Kind::set && segment.scope == Scope::shared) {
     const ElementId element = element_of(segment.name, imported.write.parts.content);
     const SegmentNumber number = core.shared.number(segment.name);
-    imported.existing = core.shared.read([&](const SharedReader& reader) {
-      return !reader.dots_of(number, element).empty();
-    });
+    imported.existing = core.shared.read(
+        [&](const SharedReader& reader) { return !reader.dots_of(number, element).empty(); });
   }
   return imported;
 }
@@ -195,9 +193,9 @@ std::uint64_t Memory::export_records(const ExportQuery& query,
   return count;
 }
 
-ImportReport Memory::import_records(
-    const std::function<std::optional<std::string>()>& next_line, bool dry_run,
-    const std::function<void(std::uint64_t)>& progress) {
+ImportReport Memory::import_records(const std::function<std::optional<std::string>()>& next_line,
+                                    bool dry_run,
+                                    const std::function<void(std::uint64_t)>& progress) {
   Core& core = impl_->core;
   ImportReport report;
   std::vector<PlannedWrite> group;

@@ -175,9 +175,8 @@ std::vector<Receipt> Memory::forget(std::span<const std::string> ids) {
   for (const std::string& id : ids) {
     const RecordAddress address = require_record(core, id);
     const bool is_shared = address.segment->scope == Scope::shared;
-    receipts.push_back(
-        {address.id(), address.segment->name, address.segment->scope,
-         is_shared ? TargetKind::shared_replica : TargetKind::private_store, true});
+    receipts.push_back({address.id(), address.segment->name, address.segment->scope,
+                        is_shared ? TargetKind::shared_replica : TargetKind::private_store, true});
     const ElementId key = is_shared ? address.element : ElementId{address.packet.bytes};
     if (!seen.insert(key).second) continue;
     (is_shared ? shared : priv).push_back(address);

@@ -9,8 +9,8 @@
 
 namespace loam {
 
-/// The process that made this value. In a forked child the threads behind it do not exist, and a lock
-/// may be held for ever. Any thread.
+/// The process that made this value. In a forked child the threads behind it do not exist, and a
+/// lock may be held for ever. Any thread.
 class OwnProcess {
  public:
   bool is_left() const noexcept { return getpid() != id_; }

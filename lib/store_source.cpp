@@ -38,9 +38,8 @@ JournalPage StoreSource::journal(const std::string& segment, std::uint64_t after
   return store_.read([&](const SharedReader& reader) {
     // The caller looked at the floor in another snapshot.
     if (const auto floor = reader.segment(number).state.floor; after < floor) {
-      throw Error(ErrorCode::failed, "journal of " + segment + ": cut at " +
-                                         std::to_string(floor) + " while it was read from " +
-                                         std::to_string(after));
+      throw Error(ErrorCode::failed, "journal of " + segment + ": cut at " + std::to_string(floor) +
+                                         " while it was read from " + std::to_string(after));
     }
     JournalPage page;
     page.upto = after;
