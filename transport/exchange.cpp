@@ -61,9 +61,9 @@ void Exchange::compare_digests(const StateFrame& frame, const SaidState& own) {
   alarmed_.reset();
 }
 
-// When both sides have followed each other to the end their states must be equal. When they are not,
-// something broke a rule (or a backup was restored); comparing everything mends it. Not again for the
-// same two states.
+// When both sides have followed each other to the end their states must be equal. When they are
+// not, something broke a rule (or a backup was restored); comparing everything mends it. Not again
+// for the same two states.
 void Exchange::check_in_step(const StateFrame& frame, Outbound& out) {
   StateFrame own;
   own.state = said(source_.state(segment_));

@@ -125,8 +125,12 @@ bool Feed::pump_work(Outbound& out) {
     Work& next = work_.front();
     const RangeSet part = first_ranges(next.counters, limits.frame_ranges);
     const std::size_t room = std::max(aimed_octets(limits), chunk_octets_) - chunk_octets_;
-    Slice slice = source_.slice(segment_, next.actor, part, room,
-                                limits.chunk_records - chunk_.delta.live.size());
+    const std::size_t records = limits.chunk_records - chunk_.delta.live.size();
+    Slice slice = source_.slice(segment_, next.actor, part, room, records);
+    const std::size_t found = slice.delta.live.size();
+    if (found > 1 && chunk_octets_ + octets_of(slice.delta) > limits.chunk_octets) {
+      slice = source_.slice(segment_, next.actor, part, room, found - 1);  // without the large one
+    }
     next.counters = next.counters.minus(part);
     next.counters.insert(slice.rest);
     if (next.counters.empty()) work_.pop_front();

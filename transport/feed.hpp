@@ -11,21 +11,22 @@ namespace loam {
 
 /// How a follower gets to follow a feed. Both sides decide it from the same two state frames.
 struct Start {
-  bool compare = false;         ///< contexts must be compared first
-  std::uint64_t sequence = 0;   ///< otherwise: follow the feed's journal from here
+  bool compare = false;        ///< contexts must be compared first
+  std::uint64_t sequence = 0;  ///< otherwise: follow the feed's journal from here
 
   bool operator==(const Start&) const = default;
 };
 
-/// Whether each side has followed the other's journal to the end, as they say: their states must be equal.
+/// Whether each side has followed the other's journal to the end, as they say: their states must be
+/// equal.
 bool is_in_step(const StateFrame& one, const StateFrame& other);
 
 /// `feed` is what the source of the feed said, `follower` what the follower said.
 Start decide_start(const StateFrame& feed, const StateFrame& follower);
 
 /// One direction of one segment at its source: brings the peer up to date and keeps it there. First
-/// waits for the peer's state; then either streams its journal from the peer's position, or answers the
-/// peer's context, part by part, and streams from the head it had when the first part came.
+/// waits for the peer's state; then either streams its journal from the peer's position, or answers
+/// the peer's context, part by part, and streams from the head it had when the first part came.
 class Feed {
  public:
   Feed(std::string segment, std::uint64_t index, const Source& source)
@@ -90,7 +91,8 @@ class Feed {
   std::vector<Summary> summaries_;  ///< where the states may differ
   std::vector<Work> differing_;     ///< where they do
 
-  // Streaming: journal entries up to `reading_` are in work or sent, those up to `cursor_` are sent.
+  // Streaming: journal entries up to `reading_` are in work or sent, those up to `cursor_` are
+  // sent.
   JournalId journal_ = 0;
   std::uint64_t cursor_ = 0;
   std::optional<std::uint64_t> reading_;

@@ -55,8 +55,8 @@ void Follower::send_context(std::optional<ActorId> after, Outbound& out) {
   out.send(ContextFrame{index_, after, part_last_, std::move(actors)});
 }
 
-// An entry with more gaps than a frame may hold says less than we know: the peer sends the rest once
-// more, which does no harm.
+// An entry with more gaps than a frame may hold says less than we know: the peer sends the rest
+// once more, which does no harm.
 void Follower::shorten(ActorState& actor, std::size_t ranges_max) const {
   if (actor.covered.ranges().size() <= ranges_max) return;
   actor.covered = first_ranges(actor.covered, ranges_max);

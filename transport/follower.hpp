@@ -40,8 +40,8 @@ class Follower {
     return is_settled() && durable_ ? Position{journal_, *durable_} : Position{};
   }
 
-  /// Whether all that the peer's journal held up to that position is durable here. Where the journal
-  /// has been replaced since, that is all that was compared.
+  /// Whether all that the peer's journal held up to that position is durable here. Where the
+  /// journal has been replaced since, that is all that was compared.
   bool has_reached(const Position& position) const noexcept {
     return is_settled() && unfinished_.empty() && durable_ &&
            (journal_ != position.journal || *durable_ >= position.sequence);

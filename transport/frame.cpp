@@ -11,7 +11,16 @@ namespace loam {
 namespace {
 
 enum class Type : std::uint8_t {
-  hello = 1, bye, ping, state, delta, context, compared, ask, sets, ack
+  hello = 1,
+  bye,
+  ping,
+  state,
+  delta,
+  context,
+  compared,
+  ask,
+  sets,
+  ack
 };
 
 constexpr std::size_t name_octets_max = 63;
@@ -23,8 +32,8 @@ constexpr std::uint64_t final_bit = 2;
 constexpr std::uint64_t compare_bit = 4;
 constexpr unsigned kind_shift = 3;
 
-// The part of a state frame whose size is fixed: the digest, the sender's journal, and the journal that
-// its position is in.
+// The part of a state frame whose size is fixed: the digest, the sender's journal, and the journal
+// that its position is in.
 constexpr std::size_t state_octets = 32;
 
 [[noreturn]] void reject(const std::string& why) {
@@ -165,7 +174,8 @@ class Elements {
   }
   const Bytes& octets(std::size_t size) {
     const Bytes& octets = as_octets(next(), what_);
-    if (octets.size() != size) reject(std::string(what_) + ": not " + std::to_string(size) + " octets");
+    if (octets.size() != size)
+      reject(std::string(what_) + ": not " + std::to_string(size) + " octets");
     return octets;
   }
   template <class IdType>

@@ -34,7 +34,7 @@ struct Hello {
 
 /// The last frame of a side that ends the conversation.
 struct Bye {
-  std::string code;    ///< `done`, `incompatible`, `untrusted`, `invalid`, `leaving`, `damaged`
+  std::string code;  ///< `done`, `incompatible`, `untrusted`, `invalid`, `leaving`, `damaged`
   std::string reason;
 
   bool operator==(const Bye&) const = default;
@@ -68,7 +68,7 @@ struct StateFrame {
   std::uint64_t index = 0;
   std::string segment;
   SaidState state;
-  Position position;   ///< how far the sender has followed the receiver's journal
+  Position position;     ///< how far the sender has followed the receiver's journal
   bool wanted = false;   ///< please answer with yours
   bool compare = false;  ///< your position in my journal is gone: send your context
   bool final = false;    ///< the last of the states that the sender opens the conversation with
@@ -77,7 +77,8 @@ struct StateFrame {
 };
 
 /// A chunk: live records with exactly the context they account for. With `upto`, the follower has
-/// everything up to that sequence of the sender's journal once this and all earlier chunks are durable.
+/// everything up to that sequence of the sender's journal once this and all earlier chunks are
+/// durable.
 struct DeltaFrame {
   std::uint64_t index = 0;
   std::optional<std::uint64_t> upto;
@@ -110,9 +111,10 @@ struct Summary {
 /// The answer to a ContextFrame, after the chunks that it called for.
 struct ComparedFrame {
   std::uint64_t index = 0;
-  std::vector<Summary> summaries;             ///< where the states may differ
-  bool end = false;                           ///< no more summaries for that ContextFrame
-  std::optional<Position> follow_from;        ///< with the end of the last part: follow the journal from here
+  std::vector<Summary> summaries;  ///< where the states may differ
+  bool end = false;                ///< no more summaries for that ContextFrame
+  std::optional<Position>
+      follow_from;  ///< with the end of the last part: follow the journal from here
 
   bool operator==(const ComparedFrame&) const = default;
 };
@@ -161,8 +163,8 @@ class UnknownFrame : public Error {
 Bytes encode_frame(const Frame& frame);
 
 /// The frame of a message. Throws UnknownFrame, Error(invalid) for anything malformed, Error(limit)
-/// beyond a limit. Elements after the known ones are skipped. Records of a DeltaFrame are not checked: their kind is
-/// not known here.
+/// beyond a limit. Elements after the known ones are skipped. Records of a DeltaFrame are not
+/// checked: their kind is not known here.
 Frame decode_frame(BytesView message);
 
 }  // namespace loam

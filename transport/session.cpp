@@ -34,7 +34,8 @@ constexpr std::size_t text_octets_max = 200;
 // A text that may come from anywhere, as one that may be sent and shown: short and UTF-8.
 std::string shown(std::string text) {
   if (!is_utf8(text)) {
-    std::replace_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }, '?');
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }, '?');
   }
   if (text.size() <= text_octets_max) return text;
   std::size_t cut = text_octets_max;
@@ -62,8 +63,7 @@ class Session::Impl {
       close(close_protocol_error, "incompatible", error.what());
     } catch (const Error& error) {
       const bool theirs = error.code() == ErrorCode::invalid || error.code() == ErrorCode::limit;
-      theirs ? close(close_protocol_error, "invalid", error.what())
-             : fail(error.what());
+      theirs ? close(close_protocol_error, "invalid", error.what()) : fail(error.what());
     }
     report_.octets_sent = out_.octets_sent();
     return out_.take();
@@ -78,8 +78,8 @@ class Session::Impl {
     last_received_ = now_;
     report_.octets_received += message.size();
     const Frame frame = decode_frame(message);
-    const bool is_answer = !std::holds_alternative<AckFrame>(frame) &&
-                           !std::holds_alternative<Ping>(frame);
+    const bool is_answer =
+        !std::holds_alternative<AckFrame>(frame) && !std::holds_alternative<Ping>(frame);
     if (awaiting_answer_ && is_answer) {
       ++report_.round_trips;
       awaiting_answer_ = false;
@@ -292,7 +292,8 @@ class Session::Impl {
       return;
     }
     Time next = std::min(last_received_ + dead_after, last_sent_ + ping_after);
-    next = report_.peer ? std::min(next, states_said_ + states_after) : last_received_ + hello_within;
+    next =
+        report_.peer ? std::min(next, states_said_ + states_after) : last_received_ + hello_within;
     if (compare_at_) next = std::min(next, *compare_at_);
     arm(next);
   }
@@ -313,7 +314,8 @@ class Session::Impl {
                                  [](const Exchange& exchange) { return exchange.has_met(); });
     if (!met) return;
     // Where nothing had to travel, the opening states have said it all.
-    const bool is_known = all_shared([](const Exchange& exchange) { return exchange.is_still_equal(); });
+    const bool is_known =
+        all_shared([](const Exchange& exchange) { return exchange.is_still_equal(); });
     is_known ? judge_round() : ask_states();
   }
 

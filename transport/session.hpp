@@ -28,14 +28,14 @@ struct SessionLimits {
   std::size_t actors_page = 256;                     ///< actors read from the store at once
   std::size_t journal_page_dots = 4'096;             ///< dots of the journal entries read at once
   std::size_t summaries = 512;                       ///< summaries in one frame
-  std::size_t frame_ranges = 2'000;                  ///< ranges of counters of one actor in one frame
+  std::size_t frame_ranges = 2'000;  ///< ranges of counters of one actor in one frame
 };
 
 /// What a Session is told about its own side.
 struct SessionConfig {
   Role role = Role::dialler;
-  bool once = false;     ///< one round: close normally when both sides are equal
-  Hello hello;           ///< what we say of ourselves; the nonce is fresh for every connection
+  bool once = false;  ///< one round: close normally when both sides are equal
+  Hello hello;        ///< what we say of ourselves; the nonce is fresh for every connection
   SessionLimits limits;
 };
 
@@ -60,10 +60,10 @@ struct SegmentTally {
 
 /// The conversation so far, for reports and status.
 struct SessionReport {
-  std::optional<Hello> peer;   ///< absent until its hello was accepted
-  bool converged = false;      ///< the last comparison of all segments found equal states
-  bool untrusted = false;      ///< it was refused, or refused us, as a stranger
-  std::string problem;         ///< why it was closed abnormally; empty otherwise
+  std::optional<Hello> peer;  ///< absent until its hello was accepted
+  bool converged = false;     ///< the last comparison of all segments found equal states
+  bool untrusted = false;     ///< it was refused, or refused us, as a stranger
+  std::string problem;        ///< why it was closed abnormally; empty otherwise
   std::uint64_t round_trips = 0;
   std::uint64_t octets_sent = 0;
   std::uint64_t octets_received = 0;

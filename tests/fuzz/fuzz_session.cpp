@@ -78,9 +78,16 @@ class Conversation {
     config.once = gen_.one_in(4);
     config.hello = Net::hello_of(own_, 0);
     if (gen_.coin()) {
-      config.limits = {.window_octets = 500, .burst_octets = 200, .chunk_octets = 100,
-                       .chunk_records = 2, .part_octets = 60, .part_actors = 2, .actors_page = 1,
-                       .journal_page_dots = 2, .summaries = 1, .frame_ranges = 2};
+      config.limits = {.window_octets = 500,
+                       .burst_octets = 200,
+                       .chunk_octets = 100,
+                       .chunk_records = 2,
+                       .part_octets = 60,
+                       .part_actors = 2,
+                       .actors_page = 1,
+                       .journal_page_dots = 2,
+                       .summaries = 1,
+                       .frame_ranges = 2};
     }
     return loam::Session(std::move(config), own_);
   }
@@ -88,9 +95,7 @@ class Conversation {
   void event() {
     switch (gen_.below(8)) {
       case 0: return commit();
-      case 1:
-        now_ += loam::Time(gen_.below(20'000));
-        return perform(session_.woke(now_));
+      case 1: now_ += loam::Time(gen_.below(20'000)); return perform(session_.woke(now_));
       case 2:
         own_.add("lessons", "more " + std::to_string(now_.count()));
         return perform(session_.changed(now_));

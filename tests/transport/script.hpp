@@ -52,7 +52,9 @@ class Script {
   std::vector<loam::Action> receive(const loam::Frame& frame) {
     return receive(loam::BytesView(loam::encode_frame(frame)));
   }
-  std::vector<loam::Action> receive(loam::BytesView message) { return session_.received(message, now); }
+  std::vector<loam::Action> receive(loam::BytesView message) {
+    return session_.received(message, now);
+  }
   std::vector<loam::Action> woke(loam::Time when) {
     now = when;
     return session_.woke(now);

@@ -12,9 +12,13 @@ namespace test {
 /// What a run may do beside writing, exchanging, cutting links and truncating journals.
 struct SimulationRules {
   bool restores = false;
-  bool may_alarm = false;  ///< states may differ for a while, as long as the peers notice and mend it
+  bool may_alarm =
+      false;  ///< states may differ for a while, as long as the peers notice and mend it
   Broken broken;
 };
+
+/// The component of a peer that does not have the segment.
+inline constexpr std::size_t no_component = ~std::size_t{0};
 
 /// How often each path ran, over many runs.
 using Coverage = std::map<std::string, std::uint64_t>;
@@ -97,8 +101,8 @@ class Simulation {
   std::vector<std::pair<std::size_t, std::size_t>> edges_;
   std::map<std::string, std::vector<std::size_t>> component_;  ///< by segment, of each peer
   std::map<std::pair<std::string, std::size_t>, Truth> truth_;
-  std::vector<std::pair<std::size_t, std::size_t>> open_links_;  ///< link, edge
-  std::vector<std::uint64_t> windows_;                           ///< by link
+  std::vector<std::pair<std::size_t, std::size_t>> open_links_;        ///< link, edge
+  std::vector<std::uint64_t> windows_;                                 ///< by link
   std::map<std::pair<std::size_t, int>, std::uint64_t> chunk_octets_;  ///< by link and side
   std::map<std::pair<std::size_t, int>, std::uint64_t> acked_octets_;
   std::uint64_t minted_ = 1'000;
@@ -108,6 +112,18 @@ class Simulation {
   bool writes_slowly_ = false;
   std::string failure_;
 };
+
+/// Calls `visit` with every dot of a context.
+template <class Visit>
+void each_dot(const loam::Context& context, Visit&& visit) {
+  for (const auto& [actor, ranges] : context) {
+    for (const loam::Range& range : ranges) {
+      for (std::uint64_t counter = range.first; counter <= range.last; ++counter) {
+        visit(loam::Dot{actor, counter});
+      }
+    }
+  }
+}
 
 /// One run; the answer is the first rule that was broken, empty when all held.
 std::string simulate(Gen& gen, const SimulationRules& rules, Coverage& coverage);

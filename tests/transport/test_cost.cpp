@@ -27,13 +27,15 @@ void add(Peer& to, std::uint64_t first, std::uint64_t last) {
   }
 }
 
-std::string text_of(std::uint64_t i) { return "lesson " + std::to_string(i) + std::string(220, 'x'); }
+std::string text_of(std::uint64_t i) {
+  return "lesson " + std::to_string(i) + std::string(220, 'x');
+}
 
 struct Cost {
-  std::uint64_t octets = 0;          ///< both directions, without hello and bye
-  std::uint64_t records = 0;         ///< that travelled
-  std::uint64_t record_octets = 0;   ///< of those records
-  double round_trips = 0;            ///< after the hellos, until both sides were equal
+  std::uint64_t octets = 0;         ///< both directions, without hello and bye
+  std::uint64_t records = 0;        ///< that travelled
+  std::uint64_t record_octets = 0;  ///< of those records
+  double round_trips = 0;           ///< after the hellos, until both sides were equal
 
   std::uint64_t beyond() const { return octets - record_octets; }
 };
@@ -47,7 +49,8 @@ Cost sync(Peer& left, Peer& right) {
     ++half_trips;
     std::array<std::size_t, 2> flying{net.end(link, 0).inbox.size(), net.end(link, 1).inbox.size()};
     for (int side = 0; side < 2; ++side) {
-      for (std::size_t left_over = flying[static_cast<std::size_t>(side)]; left_over > 0; --left_over) {
+      for (std::size_t left_over = flying[static_cast<std::size_t>(side)]; left_over > 0;
+           --left_over) {
         net.deliver(link, side);
       }
     }
@@ -64,7 +67,8 @@ Cost sync(Peer& left, Peer& right) {
   cost.round_trips = std::max(0.0, (half_trips - 1) / 2.0);
   for (const test::Sent& sent : net.sent()) {
     const loam::Frame frame = sent.frame();
-    if (std::holds_alternative<loam::Hello>(frame) || std::holds_alternative<loam::Bye>(frame)) continue;
+    if (std::holds_alternative<loam::Hello>(frame) || std::holds_alternative<loam::Bye>(frame))
+      continue;
     cost.octets += sent.bytes.size();
     const auto* delta = std::get_if<DeltaFrame>(&frame);
     if (delta == nullptr) continue;
@@ -77,8 +81,8 @@ Cost sync(Peer& left, Peer& right) {
 }
 
 void report(const char* what, const Cost& cost) {
-  MESSAGE(std::string(what), ": ", cost.beyond(), " octets beyond ", cost.records, " records, ", cost.round_trips,
-          " round trips");
+  MESSAGE(std::string(what), ": ", cost.beyond(), " octets beyond ", cost.records, " records, ",
+          cost.round_trips, " round trips");
 }
 
 }  // namespace
@@ -140,8 +144,8 @@ TEST_CASE("one add on a live link: at most 64 octets beyond the record to push i
   const std::size_t record = chunks[0].delta.live.begin()->second.size();
   const std::uint64_t pushed = loam::encode_frame(chunks[0]).size() - record;
   const std::uint64_t all = net.octets(link, 0) + net.octets(link, 1) - record;
-  MESSAGE("one add: ", pushed, " octets beyond the record in the push, ", all, " with its confirmations, ",
-          net.sent().size(), " frames");
+  MESSAGE("one add: ", pushed, " octets beyond the record in the push, ", all,
+          " with its confirmations, ", net.sent().size(), " frames");
   CHECK(pushed <= 64);
 }
 
@@ -155,7 +159,8 @@ TEST_CASE("a first copy: at most 8 octets a record beyond the records of one act
   CHECK(cost.beyond() <= 8 * 50'000);
 }
 
-TEST_CASE("removes without a journal: at most 3 round trips, and nothing that depends on the size") {
+TEST_CASE(
+    "removes without a journal: at most 3 round trips, and nothing that depends on the size") {
   Peer left = peer(1);
   Peer right = peer(2);
   constexpr std::uint64_t records = 100'000;
@@ -192,7 +197,8 @@ TEST_CASE("removes without a journal where the peer knows more: one more questio
   CHECK(cost.round_trips <= 3);
 }
 
-TEST_CASE("adds without a journal: the same and the difference of the contexts, at most 2 round trips") {
+TEST_CASE(
+    "adds without a journal: the same and the difference of the contexts, at most 2 round trips") {
   Peer left = peer(1);
   Peer right = peer(2);
   add(left, 1, 10'000);

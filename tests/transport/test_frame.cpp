@@ -60,8 +60,9 @@ TEST_CASE("a frame with too few elements is malformed, whatever its type") {
   test::forall("shorter frames", 1'000, [](Gen& gen) {
     const Frame frame = test::any_frame(gen);
     if (std::holds_alternative<loam::Ping>(frame)) return;
-    REQUIRE(changed(frame, [&](Array& elements) { elements.resize(gen.between(0, elements.size() - 1)); }) ==
-            ErrorCode::invalid);
+    REQUIRE(changed(frame, [&](Array& elements) {
+              elements.resize(gen.between(0, elements.size() - 1));
+            }) == ErrorCode::invalid);
   });
 }
 
@@ -102,7 +103,8 @@ TEST_CASE("a record may have 256 KiB and no more") {
   const Frame largest = one_record(loam::record_octets_max);
   CHECK(loam::decode_frame(loam::encode_frame(largest)) == largest);
   const Frame larger = one_record(loam::record_octets_max + 1);
-  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(larger)); }) == ErrorCode::limit);
+  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(larger)); }) ==
+        ErrorCode::limit);
 }
 
 TEST_CASE("names may have 63 octets and reasons 512, and no more") {
@@ -122,14 +124,16 @@ TEST_CASE("a hello whose versions are the wrong way round is malformed") {
   loam::Hello hello;
   hello.version_min = 2;
   hello.version_max = 1;
-  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(hello)); }) == ErrorCode::invalid);
+  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(hello)); }) ==
+        ErrorCode::invalid);
 }
 
 TEST_CASE("a state with an unknown kind, or a floor above its head, is malformed") {
   const loam::StateFrame state;
   CHECK(changed(state, [](Array& elements) { elements[3] = Value(std::uint64_t{2} << 3); }) ==
         ErrorCode::invalid);
-  CHECK(changed(state, [](Array& elements) { elements[4] = Value(Bytes(31)); }) == ErrorCode::invalid);
+  CHECK(changed(state, [](Array& elements) { elements[4] = Value(Bytes(31)); }) ==
+        ErrorCode::invalid);
   CHECK(changed(state, [](Array& elements) { elements[5] = Value(1); }) == ErrorCode::invalid);
 }
 
@@ -144,11 +148,13 @@ TEST_CASE("a chunk with repeated or unsorted actors or counters is malformed") {
     return std::get<Array>(std::get<Array>(actors(elements)[1].data)[3].data);
   };
   CHECK(!changed(frame, [&](Array&) {}));
-  CHECK(changed(frame, [&](Array& elements) { std::swap(actors(elements)[0], actors(elements)[1]); }) ==
-        ErrorCode::invalid);
+  CHECK(changed(frame, [&](Array& elements) {
+          std::swap(actors(elements)[0], actors(elements)[1]);
+        }) == ErrorCode::invalid);
   CHECK(changed(frame, [&](Array& elements) { actors(elements)[1] = actors(elements)[0]; }) ==
         ErrorCode::invalid);
-  CHECK(changed(frame, [&](Array& elements) { live(elements)[2] = Value(0); }) == ErrorCode::invalid);
+  CHECK(changed(frame, [&](Array& elements) { live(elements)[2] = Value(0); }) ==
+        ErrorCode::invalid);
   CHECK(changed(frame, [&](Array& elements) { live(elements).pop_back(); }) == ErrorCode::invalid);
   CHECK(changed(frame, [&](Array& elements) { live(elements)[2] = Value(loam::counter_max); }) ==
         ErrorCode::invalid);
@@ -180,7 +186,8 @@ TEST_CASE("live counters that were not asked for are malformed") {
   frame.live = loam::RangeSet({2, 5});
   CHECK(loam::decode_frame(loam::encode_frame(frame)) == Frame(frame));
   frame.live = loam::RangeSet({2, 6});
-  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); }) == ErrorCode::invalid);
+  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); }) ==
+        ErrorCode::invalid);
 }
 
 TEST_CASE("asking for no counters at all is malformed") {

@@ -5,8 +5,8 @@
 using loam::Action;
 using loam::Role;
 using loam::WakeAt;
-using test::Script;
 using test::end_of;
+using test::Script;
 using test::send;
 using test::operator""s;
 
@@ -99,9 +99,12 @@ TEST_CASE("a second hello ends the conversation") {
 }
 
 TEST_CASE("whatever comes before a hello ends the conversation") {
-  const std::vector<loam::Frame> frames{loam::Ping{},         loam::StateFrame{},
-                                        loam::DeltaFrame{},   loam::ContextFrame{},
-                                        loam::ComparedFrame{}, loam::AckFrame{},
+  const std::vector<loam::Frame> frames{loam::Ping{},
+                                        loam::StateFrame{},
+                                        loam::DeltaFrame{},
+                                        loam::ContextFrame{},
+                                        loam::ComparedFrame{},
+                                        loam::AckFrame{},
                                         loam::AskFrame{.selected = loam::RangeSet({1, 1})},
                                         loam::SetsFrame{.asked = loam::RangeSet({1, 1})}};
   for (const loam::Frame& frame : frames) {
@@ -206,7 +209,8 @@ TEST_CASE("a segment of another kind is not exchanged, and the operator hears of
   loam::StateFrame frame = state_from(script.other, "lessons", script.own);
   frame.state.kind = loam::Kind::map;
   CHECK(script.receive(frame) ==
-        std::vector<Action>{loam::Alarm{"segment lessons is of another kind at the peer: not exchanged"}});
+        std::vector<Action>{
+            loam::Alarm{"segment lessons is of another kind at the peer: not exchanged"}});
   CHECK(script.receive(frame) == nothing);
   CHECK(end_of(script.receive(loam::ContextFrame{.index = frame.index})) == "1002 invalid");
 }

@@ -65,9 +65,12 @@ TEST_CASE("the script: a chunk is applied, and the comparison ends at a position
 }
 
 TEST_CASE("bytes that are no frame end the conversation, and nothing is applied") {
-  const std::vector<loam::Bytes> messages{
-      {}, {std::byte{0xc1}}, {std::byte{0x90}}, {std::byte{0x05}}, loam::Bytes(100),
-      loam::Bytes(loam::message_octets_max + 1)};
+  const std::vector<loam::Bytes> messages{{},
+                                          {std::byte{0xc1}},
+                                          {std::byte{0x90}},
+                                          {std::byte{0x05}},
+                                          loam::Bytes(100),
+                                          loam::Bytes(loam::message_octets_max + 1)};
   for (const loam::Bytes& message : messages) {
     Opened script;
     const auto actions = script.receive(loam::BytesView(message));
@@ -186,7 +189,8 @@ TEST_CASE("a comparison that ends before all parts were sent ends the conversati
   const auto parts = test::sent<ContextFrame>(script.open());
   REQUIRE(parts.size() == 1);
   REQUIRE(parts[0].last.has_value());
-  const ComparedFrame end{lessons_index, {}, true, loam::Position{script.other.state(lessons).journal, 0}};
+  const ComparedFrame end{
+      lessons_index, {}, true, loam::Position{script.other.state(lessons).journal, 0}};
   CHECK(end_of(script.receive(end)) == "1002 invalid");
 }
 
@@ -196,17 +200,21 @@ TEST_CASE("parts of a context out of order end the conversation") {
   const loam::ActorState one{low, RangeSet({1, 1}), 0, {}};
   SUBCASE("a second part first") {
     Opened script;
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = low})) == "1002 invalid");
+    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = low})) ==
+          "1002 invalid");
   }
   SUBCASE("a part that does not begin where the last one ended") {
     Opened script;
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .last = low, .actors = {one}})).empty());
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = high})) == "1002 invalid");
+    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .last = low, .actors = {one}}))
+              .empty());
+    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = high})) ==
+          "1002 invalid");
   }
   SUBCASE("a part after the end") {
     Opened script;
     CHECK(end_of(script.receive(ContextFrame{.index = lessons_index})).empty());
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = high})) == "1002 invalid");
+    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = high})) ==
+          "1002 invalid");
   }
 }
 

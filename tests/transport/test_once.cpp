@@ -113,7 +113,8 @@ TEST_CASE("two sides that both want one round both finish") {
   }
 }
 
-TEST_CASE("a round in which somebody keeps writing ends all the same, and says that states differ") {
+TEST_CASE(
+    "a round in which somebody keeps writing ends all the same, and says that states differ") {
   Peer left = peer(1);
   Peer right = peer(2);
   Net net;
@@ -144,7 +145,8 @@ TEST_CASE("a round in which somebody keeps writing ends all the same, and says t
 }
 
 TEST_CASE("a round that has to compare everything is not given up meanwhile") {
-  // The states differ although both followed to the end; the comparison takes longer than the rounds.
+  // The states differ although both followed to the end; the comparison takes longer than the
+  // rounds.
   Peer left = peer(1);
   Peer right = peer(2);
   Net net;
@@ -156,8 +158,8 @@ TEST_CASE("a round that has to compare everything is not given up meanwhile") {
   net.pass(1s);
   left = backup;
   left.become(test::actor_of(1, 99));
-  const std::size_t link =
-      net.connect(left, right, {.once = {true, false}, .limits = {.window_octets = 1, .chunk_records = 1}});
+  const std::size_t link = net.connect(
+      left, right, {.once = {true, false}, .limits = {.window_octets = 1, .chunk_records = 1}});
   for (int i = 0; i < 400 && !net.is_over(link); ++i) {
     for (int side = 0; side < 2; ++side) {
       net.deliver(link, side);
@@ -184,7 +186,8 @@ TEST_CASE("a round that the other side leaves has a problem") {
   CHECK(!net.end(link, 0).session->report().converged);
 }
 
-TEST_CASE("a round in which a chunk is refused has a problem, and keeps the position where it was") {
+TEST_CASE(
+    "a round in which a chunk is refused has a problem, and keeps the position where it was") {
   Peer left = peer(1);
   Peer right = peer(2);
   add(left, 1, 3);

@@ -64,7 +64,8 @@ struct Twins {
 
   bool is_equal() const {
     for (const test::Declared& segment : segments) {
-      if (left.store(segment.name).canonical() != right.store(segment.name).canonical()) return false;
+      if (left.store(segment.name).canonical() != right.store(segment.name).canonical())
+        return false;
     }
     return true;
   }

@@ -43,20 +43,20 @@ void check_coverage(const Coverage& coverage, const std::vector<std::string>& wa
 
 }  // namespace
 
-TEST_CASE("peers that write, exchange, crash and lose journals at random converge, and lose nothing") {
+TEST_CASE(
+    "peers that write, exchange, crash and lose journals at random converge, and lose nothing") {
   Coverage coverage;
-  test::forall("simulation", 2'500, [&](Gen& gen) {
-    REQUIRE(test::simulate(gen, {}, coverage) == "");
-  });
+  test::forall("simulation", 2'500,
+               [&](Gen& gen) { REQUIRE(test::simulate(gen, {}, coverage) == ""); });
   check_coverage(coverage, rare_paths);
   CHECK(!coverage.contains("alarm: differ"));
 }
 
-TEST_CASE("peers that are restored from old backups converge too, and lose nothing that a peer had") {
+TEST_CASE(
+    "peers that are restored from old backups converge too, and lose nothing that a peer had") {
   Coverage coverage;
-  test::forall("simulation with restores", 1'500, [&](Gen& gen) {
-    REQUIRE(test::simulate(gen, {.restores = true}, coverage) == "");
-  });
+  test::forall("simulation with restores", 1'500,
+               [&](Gen& gen) { REQUIRE(test::simulate(gen, {.restores = true}, coverage) == ""); });
   check_coverage(coverage, rare_paths_with_restores);
 }
 

@@ -56,12 +56,16 @@ constexpr std::size_t frame_ranges_max = 2'000;
 
 }  // namespace
 
-TEST_CASE("a chunk has at most 64 KiB and 1,000 records, and not much less where there is more to send") {
-  for (const std::size_t octets : {1U, 30U, 300U, 3'000U, 12'000U}) {
+TEST_CASE("a chunk has at most 64 KiB, and not much less where there is more") {
+  bool overshoots = false;
+  SUBCASE("a slice ends before the record that does not fit") {}
+  SUBCASE("a slice ends behind it") { overshoots = true; }
+  for (const std::size_t octets : {1U, 30U, 300U, 3'000U, 12'000U, 50'000U}) {
     CAPTURE(octets);
     Peer left = peer(1);
     Peer right = peer(2);
-    fill(left, 2'500, octets);
+    left.slices_overshoot = overshoots;
+    fill(left, octets > 10'000 ? 100 : 2'500, octets);
     Net net;
     const std::size_t link = net.connect(left, right, {.once = {true, false}});
     net.pass(1s);
@@ -71,7 +75,8 @@ TEST_CASE("a chunk has at most 64 KiB and 1,000 records, and not much less where
     for (const DeltaFrame& chunk : chunks) {
       const std::size_t size = loam::encode_frame(chunk).size();
       CHECK(size <= chunk_octets_max);
-      CHECK((size >= chunk_octets_max * 5 / 9 || chunk.delta.live.size() == 1'000));
+      CHECK((size >= chunk_octets_max * 5 / 9 || octets > 40'000 ||
+             chunk.delta.live.size() == 1'000));
     }
   }
 }
@@ -79,6 +84,8 @@ TEST_CASE("a chunk has at most 64 KiB and 1,000 records, and not much less where
 TEST_CASE("a record that is larger than a chunk travels alone") {
   Peer left = peer(1);
   Peer right = peer(2);
+  SUBCASE("a slice ends before the record that does not fit") {}
+  SUBCASE("a slice ends behind it") { left.slices_overshoot = true; }
   fill(left, 3, 200);
   left.write(lessons, [&](test::Replica& replica) {
     return replica.add({"large", std::string(loam::record_octets_max - 100, 'x')});
