@@ -94,8 +94,10 @@ void Proxy::run() {
   while (!ending_) {
     std::vector<pollfd> watched{{listener_, POLLIN, 0}};
     for (const Pair& pair : pairs_) {
-      watched.push_back({pair.client, POLLIN, 0});  // a negative descriptor is passed over
-      watched.push_back({pair.server, POLLIN, 0});
+      const std::size_t limit = hold_after_;
+      const bool is_held = limit != 0 && pair.from_server.size() >= limit;
+      watched.push_back({is_held ? -1 : pair.client, POLLIN, 0});  // negative: passed over
+      watched.push_back({is_held ? -1 : pair.server, POLLIN, 0});
     }
     constexpr int poll_ms = 5;
     ::poll(watched.data(), watched.size(), poll_ms);

@@ -24,6 +24,10 @@ class Proxy {
   /// After so many octets from the server on a connection, that connection is cut. 0: never.
   void cut_after(std::size_t octets) { cut_after_ = octets; }
 
+  /// After so many octets from the server on a connection, nothing more is let through; it stays
+  /// open.
+  void hold_after(std::size_t octets) { hold_after_ = octets; }
+
   /// Cuts every connection.
   void cut() { cut_now_ = true; }
 
@@ -53,6 +57,7 @@ class Proxy {
   std::atomic<bool> ending_{false};
   std::atomic<bool> cut_now_{false};
   std::atomic<std::size_t> cut_after_{0};
+  std::atomic<std::size_t> hold_after_{0};
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> octets_{0};
   mutable std::mutex mutex_;

@@ -10,6 +10,7 @@
 #include "lib/store_source.hpp"
 #include "tests/lib/opened.hpp"
 #include "tests/lib/site.hpp"
+#include "tests/lib/store_walk.hpp"
 
 namespace loam {
 namespace {
@@ -352,6 +353,28 @@ TEST_CASE("the index that was kept pending is folded when the writer has nothing
   CHECK(eventually([&] { return pending() == 0; }));
   CHECK(stores.has("0"));
   CHECK(stores.records() == 2 * pending_entries_min);
+}
+
+TEST_CASE("a pending part that has grown is folded by the commit that makes it too large") {
+  Stores stores;
+  constexpr int jobs = 25;
+  constexpr int each = 500;
+  for (int number = 0; number < jobs; ++number) {
+    Job job;
+    job.shared = [&stores, number](SharedBatch& batch) {
+      for (int i = 0; i < each; ++i) {
+        const std::string text = std::to_string(number) + "/" + std::to_string(i);
+        batch.add(stores.lessons(), content_of(text), meta_of(""));
+      }
+    };
+    stores.submit(std::move(job)).get();
+    const auto pending = stores.shared.env().read(
+        [](const lmdb::ReadTxn& txn) { return read_pending_state(txn).entries; });
+    CHECK(pending <= pending_fold_min);
+  }
+  CHECK(stores.records() == jobs * each);
+  CHECK(stores.has("0/0"));
+  CHECK(test::walk(stores.shared) == "");
 }
 
 }  // namespace
