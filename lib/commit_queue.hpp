@@ -4,15 +4,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "lib/committer.hpp"
 #include "lib/own_process.hpp"
-#include "lib/private_store.hpp"
-#include "lib/shared_store.hpp"
 
 namespace loam {
 
@@ -22,22 +20,6 @@ inline constexpr std::size_t commit_queue_octets_max = std::size_t{64} << 20;
 /// What goes into one commit at most.
 inline constexpr std::size_t commit_jobs_max = 8'192;
 inline constexpr std::size_t commit_octets_max = std::size_t{16} << 20;
-
-/// One thing to do in a write transaction. Exactly one of the bodies is set.
-struct Job {
-  /// May run more than once, in fresh transactions: assigns its results anew every time. What it throws
-  /// is its own failure; the other jobs of the commit go on without it.
-  std::function<void(SharedBatch&)> shared;
-  std::function<void(PrivateBatch&)> priv;
-
-  /// Called once, on the writer thread, when the job is durable (null) or has failed; jobs of one
-  /// environment end in the order in which they were queued. Does not throw.
-  std::function<void(std::exception_ptr)> done;
-
-  std::size_t octets = 0;                       ///< about what it writes
-  lmdb::Space space = lmdb::Space::normal;
-  bool lazy = false;  ///< losing it is harmless: it waits for another commit or an idle moment
-};
 
 /// The one thread that writes: takes all jobs that have queued up into one transaction per environment
 /// (group commit), so that a commit's sync is shared by all that waited for the one before. Thread-safe.
@@ -65,15 +47,8 @@ class CommitQueue {
  private:
   void run();
   std::vector<Job> take(std::unique_lock<std::mutex>& lock);
-  void commit(std::vector<Job> jobs);
-  void fold();
-  template <class Run>
-  void commit_group(const std::vector<Job*>& jobs, Run&& run);
 
-  SharedStore& shared_;
-  PrivateStore& private_;
-  std::function<std::int64_t()> now_ms_;
-  std::function<void()> committed_;
+  Committer committer_;
   OwnProcess process_;
 
   std::mutex mutex_;

@@ -169,7 +169,7 @@ Imported plan_import(const Core& core, const std::string& text) {
     imported.existing = !read_entries(core, *write.segment, write.key).empty();
     return imported;
   }
-  imported.write = plan_write(core, imported_packet(line));
+  imported.write = plan_write(stores_of(core), imported_packet(line));
   if (find(line, "packet")) imported.write.given_id.reset();  // a record to have, not a retry
   const Segment& segment = *imported.write.segment;
   if (segment.kind == Kind::set && segment.scope == Scope::shared) {

@@ -19,7 +19,7 @@ std::vector<PlannedWrite> plan_all(const Core& core, std::span<const PacketEnvel
   writes.reserve(packets.size());
   for (std::size_t i = 0; i < packets.size(); ++i) {
     try {
-      writes.push_back(plan_write(core, packets[i]));
+      writes.push_back(plan_write(stores_of(core), packets[i]));
     } catch (const Error& error) {
       if (packets.size() == 1) throw;
       throw Error(error.code(),

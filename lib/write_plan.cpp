@@ -34,8 +34,8 @@ Receipt receipt_for(const PlannedWrite& write, std::string id, bool existing) {
           is_shared ? TargetKind::shared_replica : TargetKind::private_store, existing};
 }
 
-Receipt write_shared(const Core& core, SharedBatch& batch, const PlannedWrite& write) {
-  const SegmentNumber number = core.shared.number(write.segment->name);
+Receipt write_shared(const WriteStores& stores, SharedBatch& batch, const PlannedWrite& write) {
+  const SegmentNumber number = stores.shared.number(write.segment->name);
   if (write.given_id) {
     if (auto earlier = batch.receipt_of(*write.given_id)) {
       return receipt_for(write, std::move(*earlier), true);
@@ -52,9 +52,9 @@ Receipt write_shared(const Core& core, SharedBatch& batch, const PlannedWrite& w
   return receipt;
 }
 
-Receipt write_private(const Core& core, PrivateBatch& batch, const PlannedWrite& write) {
-  const SegmentNumber number = core.priv.number(write.segment->name);
-  const std::int64_t now = core.now_ms();
+Receipt write_private(const WriteStores& stores, PrivateBatch& batch, const PlannedWrite& write) {
+  const SegmentNumber number = stores.priv.number(write.segment->name);
+  const std::int64_t now = stores.now_ms();
   if (write.given_id) {
     if (auto earlier = batch.receipt_of(*write.given_id)) {
       return receipt_for(write, std::move(*earlier), true);
@@ -87,15 +87,19 @@ PacketId mint_packet_id(std::int64_t now_ms) {
   return id;
 }
 
-PlannedWrite plan_write(const Core& core, PacketEnvelope packet) {
+WriteStores stores_of(const Core& core) {
+  return {core.segments, core.shared, core.priv, core.options.now_ms};
+}
+
+PlannedWrite plan_write(const WriteStores& stores, PacketEnvelope packet) {
   PlannedWrite write;
-  write.segment = &segment_of(packet, core.segments);
+  write.segment = &segment_of(packet, stores.segments);
   check_packet(packet, *write.segment);
   write.given_id = packet.packet_id;
   if (write.given_id) {
     write.id = *write.given_id;
   } else if (write.segment->scope == Scope::priv) {
-    write.id = mint_packet_id(core.now_ms());
+    write.id = mint_packet_id(stores.now_ms());
   }
   if (write.segment->kind == Kind::set) {
     write.parts = parts_of(packet, *write.segment, {});
@@ -108,7 +112,8 @@ PlannedWrite plan_write(const Core& core, PacketEnvelope packet) {
   return write;
 }
 
-void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done) {
+std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite> writes,
+                            WritesDone done) {
   const auto call = std::make_shared<Call>();
   call->writes = std::move(writes);
   call->receipts.resize(call->writes.size());
@@ -119,36 +124,39 @@ void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done
     const bool is_shared = write.segment->scope == Scope::shared;
     (is_shared ? shared : priv).octets += octets_of(write);
   }
-  if (shared.octets > 0) ++call->open;
-  if (priv.octets > 0) ++call->open;
-  if (call->open == 0) {
-    call->done({}, nullptr);
-    return;
-  }
-  const bool has_private = priv.octets > 0;
+  std::vector<Job> jobs;
+  const auto end = [call](std::exception_ptr failure) { call->end(failure); };
   if (shared.octets > 0) {
-    shared.shared = [call, &core](SharedBatch& batch) {
+    shared.shared = [call, stores](SharedBatch& batch) {
       for (std::size_t i = 0; i < call->writes.size(); ++i) {
         const PlannedWrite& write = call->writes[i];
-        if (write.segment->scope == Scope::shared) {
-          call->receipts[i] = write_shared(core, batch, write);
-        }
+        if (write.segment->scope != Scope::shared) continue;
+        call->receipts[i] = write_shared(stores, batch, write);
       }
     };
-    shared.done = [call](std::exception_ptr failure) { call->end(failure); };
-    core.queue.submit(std::move(shared), CommitQueue::Full::block);
+    shared.done = end;
+    jobs.push_back(std::move(shared));
   }
-  if (!has_private) return;
-  priv.priv = [call, &core](PrivateBatch& batch) {
-    for (std::size_t i = 0; i < call->writes.size(); ++i) {
-      const PlannedWrite& write = call->writes[i];
-      if (write.segment->scope == Scope::priv) {
-        call->receipts[i] = write_private(core, batch, write);
+  if (priv.octets > 0) {
+    priv.priv = [call, stores](PrivateBatch& batch) {
+      for (std::size_t i = 0; i < call->writes.size(); ++i) {
+        const PlannedWrite& write = call->writes[i];
+        if (write.segment->scope != Scope::priv) continue;
+        call->receipts[i] = write_private(stores, batch, write);
       }
-    }
-  };
-  priv.done = [call](std::exception_ptr failure) { call->end(failure); };
-  core.queue.submit(std::move(priv), CommitQueue::Full::block);
+    };
+    priv.done = end;
+    jobs.push_back(std::move(priv));
+  }
+  call->open = static_cast<int>(jobs.size());
+  if (jobs.empty()) call->done({}, nullptr);
+  return jobs;
+}
+
+void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done) {
+  for (Job& job : write_jobs(stores_of(core), std::move(writes), std::move(done))) {
+    core.queue.submit(std::move(job), CommitQueue::Full::block);
+  }
 }
 
 void run_job(Core& core, Job job) {

@@ -20,12 +20,28 @@ struct PlannedWrite {
   Bytes value;                          ///< of an entry
 };
 
-/// Throws what check_packet and parts_of throw.
-PlannedWrite plan_write(const Core& core, PacketEnvelope packet);
+/// What planning and carrying out writes needs of an open instance. All of it outlives what is made here.
+struct WriteStores {
+  const SegmentTable& segments;
+  const SharedStore& shared;
+  const PrivateStore& priv;
+  std::function<std::int64_t()> now_ms;
+};
 
-/// Queues the writes, one job per environment, and calls `done` once: with the receipts in the same order
-/// when all are durable, or with the failure.
+WriteStores stores_of(const Core& core);
+
+/// Throws what segment_of, check_packet and parts_of throw.
+PlannedWrite plan_write(const WriteStores& stores, PacketEnvelope packet);
+
+/// Called once: with the receipts in the order of the writes when all are durable, or with the failure.
 using WritesDone = std::function<void(std::vector<Receipt>, std::exception_ptr)>;
+
+/// The jobs that carry the writes out, one per environment. Without writes there is none, and `done` is
+/// called at once.
+std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite> writes,
+                            WritesDone done);
+
+/// Queues them.
 void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done);
 
 /// Queues one job and returns when it is durable. Throws what it threw.

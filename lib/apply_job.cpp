@@ -1,0 +1,77 @@
+#include "lib/apply_job.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "crdt/error.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+namespace {
+
+struct Task {
+  Apply change;
+  StoreId peer;
+  SegmentNumber segment = 0;
+  RefusedFrom refused;
+  ApplyOutcome outcome;
+
+  void refuse() const { *refused = std::min<std::uint64_t>(*refused, change.ticket); }
+  void run(SharedBatch& batch);
+  void end(const std::exception_ptr& failure);
+};
+
+void Task::run(SharedBatch& batch) {
+  if (*refused < change.ticket) {
+    throw Error(ErrorCode::failed, "an earlier part was refused");
+  }
+  Applied applied;
+  try {
+    if (!change.delta.empty()) {
+      applied = batch.join(segment, change.delta, change.authors, peer);
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_space) refuse();
+    throw;
+  }
+  if (change.position) batch.set_position(segment, peer, *change.position);
+  outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(),
+             std::nullopt};
+}
+
+void Task::end(const std::exception_ptr& failure) {
+  outcome.ticket = change.ticket;
+  if (!failure) return;
+  refuse();
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    outcome.refused = error.what();
+  }
+}
+
+}  // namespace
+
+RefusedFrom Refusals::of(const std::array<std::byte, 16>& nonce) {
+  RefusedFrom& refused = known_[nonce];
+  if (!refused) refused = std::make_shared<std::atomic<std::uint64_t>>(~std::uint64_t{0});
+  return refused;
+}
+
+Job apply_job(const SharedStore& store, const StoreId& peer, Apply change, RefusedFrom refused,
+              std::function<void(ApplyOutcome)> ended) {
+  const SegmentNumber segment = store.number(change.segment);
+  const auto task =
+      std::make_shared<Task>(Task{std::move(change), peer, segment, std::move(refused), {}});
+  Job job;
+  job.lazy = task->change.delta.empty();
+  for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;
+  job.shared = [task](SharedBatch& batch) { task->run(batch); };
+  job.done = [task, ended = std::move(ended)](std::exception_ptr failure) {
+    task->end(failure);
+    ended(task->outcome);
+  };
+  return job;
+}
+
+}  // namespace loam

@@ -1,0 +1,104 @@
+#include "lib/committer.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "crdt/error.hpp"
+
+namespace loam {
+
+void end(Job& job, const std::exception_ptr& failure) {
+  if (job.done) std::exchange(job.done, nullptr)(failure);
+}
+
+Committer::Committer(SharedStore& shared, PrivateStore& priv, std::function<std::int64_t()> now_ms,
+                     std::function<void()> committed)
+    : shared_(shared),
+      private_(priv),
+      now_ms_(std::move(now_ms)),
+      committed_(std::move(committed)) {}
+
+// Time to spare: readers are quickest when no part of the element index is pending.
+void Committer::fold() {
+  try {
+    const bool has_pending = shared_.env().read(
+        [](const lmdb::ReadTxn& txn) { return read_pending_state(txn).entries > 0; });
+    if (!has_pending) return;
+  } catch (const Error&) {
+    return;  // whoever reads or writes next is told
+  }
+  Job job;
+  job.shared = [](SharedBatch& batch) { batch.fold(); };
+  std::vector<Job> jobs;
+  jobs.push_back(std::move(job));
+  commit(std::move(jobs));
+}
+
+// Runs a group of jobs in one transaction. A job that fails is left out and the others run again;
+// when the transaction itself fails, each job is tried alone, so that the innocent ones get
+// through. None is tried before those queued earlier have been told how they ended.
+template <class Run>
+void Committer::commit_group(const std::vector<Job*>& jobs, Run&& run) {
+  std::map<Job*, std::exception_ptr> failed;
+  std::vector<Job*> group = jobs;
+  while (!group.empty()) {
+    const bool all_remove = std::all_of(group.begin(), group.end(), [](const Job* job) {
+      return job->space == lmdb::Space::removal;
+    });
+    const auto space = all_remove ? lmdb::Space::removal : lmdb::Space::normal;
+    std::size_t current = group.size();
+    bool is_own = true;
+    std::exception_ptr failure;
+    try {
+      run(group, current, space);
+      break;
+    } catch (const Error& error) {
+      failure = std::current_exception();
+      is_own = error.code() != ErrorCode::out_of_space;
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    is_own = is_own && current < group.size();
+    if (!is_own && group.size() > 1) {
+      for (Job* job : jobs) {
+        const auto known = failed.find(job);
+        known != failed.end() ? end(*job, known->second) : commit_group({job}, run);
+      }
+      return;
+    }
+    if (!is_own) current = 0;
+    failed[group[current]] = failure;
+    group.erase(group.begin() + static_cast<std::ptrdiff_t>(current));
+  }
+  for (Job* job : jobs) end(*job, failed[job]);
+}
+
+void Committer::commit(std::vector<Job> jobs) {
+  std::vector<Job*> shared;
+  std::vector<Job*> priv;
+  for (Job& job : jobs) (job.shared ? shared : priv).push_back(&job);
+  const std::int64_t now = now_ms_();
+  commit_group(shared,
+               [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+                 shared_.env().write(
+                     [&](lmdb::WriteTxn& txn) {
+                       SharedBatch batch(shared_, txn, now);
+                       for (current = 0; current < group.size(); ++current)
+                         group[current]->shared(batch);
+                       batch.finish();
+                     },
+                     space);
+                 committed_();
+               });
+  commit_group(priv, [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+    private_.env().write(
+        [&](lmdb::WriteTxn& txn) {
+          PrivateBatch batch(private_, txn);
+          for (current = 0; current < group.size(); ++current) group[current]->priv(batch);
+        },
+        space);
+  });
+}
+
+}  // namespace loam

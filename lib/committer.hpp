@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "lib/job.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+
+/// Carries jobs out: a group of them in one transaction per environment. Owns no thread and no queue;
+/// whoever calls it is the writer thread.
+class Committer {
+ public:
+  /// `now_ms` is the wall clock in Unix milliseconds. `committed` is called after every commit of the
+  /// shared environment, before the jobs' own `done`. Does not throw. The stores outlive it.
+  Committer(SharedStore& shared, PrivateStore& priv, std::function<std::int64_t()> now_ms,
+            std::function<void()> committed);
+
+  /// Makes the jobs durable, those of the shared environment first, and tells each how it ended. A job
+  /// that fails is left out and the others run again; when the transaction itself fails, each job is
+  /// tried alone.
+  void commit(std::vector<Job> jobs);
+
+  /// Enters what is pending of the element index, for when there is time to spare. Throws nothing:
+  /// whoever reads or writes next is told.
+  void fold();
+
+ private:
+  template <class Run>
+  void commit_group(const std::vector<Job*>& jobs, Run&& run);
+
+  SharedStore& shared_;
+  PrivateStore& private_;
+  std::function<std::int64_t()> now_ms_;
+  std::function<void()> committed_;
+};
+
+/// Tells a job how it ended: null, or its failure. Once.
+void end(Job& job, const std::exception_ptr& failure);
+
+}  // namespace loam

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "lib/apply_job.hpp"
+#include "lib/federation.hpp"
+#include "lib/own_process.hpp"
+#include "lib/store_source.hpp"
+#include "lib/watch.hpp"
+#include "transport/endpoint.hpp"
+
+namespace loam {
+
+/// What stands behind Federation: the loop thread and everything that lives on it. Loop thread only, but
+/// for what carries itself there by `on_loop` and what says otherwise.
+class Federation::Impl final : public LinkHost {
+ public:
+  explicit Impl(Core& core);
+  ~Impl() override;
+
+  // Of Federation; any thread.
+  std::string serve(const ServeOptions& options);
+  void connect(const std::string& endpoint);
+  std::future<SyncReport> sync(const SyncOptions& options);
+  Subscription watch(std::vector<std::string> segments, std::function<void(const Change&)> callback,
+                     const std::weak_ptr<Impl>& self);
+  void stop();
+  std::vector<std::string> alarms();
+  std::set<StoreId> linked();
+
+  // Of LinkHost.
+  void apply(const Hello& peer, loam::Apply change,
+             std::function<void(ApplyOutcome)> done) override;
+  void established(const std::shared_ptr<Link>& link) override;
+  void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override;
+  void alarm(const std::string& text) override;
+  SessionConfig session_config(Role role) override;
+  const Source& source() override { return source_; }
+
+ private:
+  struct Round;
+
+  /// Carries `body` out on the loop thread and returns what it returns. Any thread.
+  template <class Body>
+  auto on_loop(Body&& body) {
+    using Result = decltype(body());
+    if (std::this_thread::get_id() == thread_.get_id()) return body();  // from a callback
+    const auto task = std::make_shared<std::packaged_task<Result()>>(std::forward<Body>(body));
+    auto result = task->get_future();
+    boost::asio::post(loop_, [task] { (*task)(); });
+    return result.get();
+  }
+
+  void run();
+
+  // Changes of the store.
+  void wake();  ///< any thread
+  void notify();
+  void poll();
+  void unwatch(std::uint64_t id);  ///< any thread
+
+  // Links.
+  void dial(const Address& address);
+  void dial_known();
+  void count_open();
+  void begin_round(const std::shared_ptr<Round>& round, std::size_t index,
+                   const std::string& endpoint);
+  void end_round(const std::shared_ptr<Link>& link, const SessionReport& report);
+  void end_round(const std::shared_ptr<Link>& link, const std::string& why);
+  void remember_peer(const std::shared_ptr<Link>& link, const SessionReport& report);
+
+  Core& core_;
+  StoreSource source_;
+  boost::asio::io_context loop_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::steady_timer poll_;
+  std::unique_ptr<Listener> listener_;
+  std::map<std::string, std::unique_ptr<Dialler>> diallers_;
+  std::set<std::shared_ptr<Link>> links_;
+  std::map<std::shared_ptr<Link>, std::function<void(const SessionReport&)>> rounds_;
+  Refusals refusals_;
+  std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
+  std::set<std::string> bad_endpoints_;
+  std::set<std::string> unreached_;
+  std::deque<std::string> alarms_;
+  std::uint64_t watch_id_ = 0;
+  std::uint64_t last_transaction_ = 0;
+  std::atomic<bool> woken_{false};
+  bool dial_known_ = false;
+  std::chrono::milliseconds every_{1'000};
+  std::chrono::steady_clock::time_point next_round_{};
+  std::mutex ended_mutex_;
+  std::condition_variable ended_;
+  std::size_t open_ = 0;  ///< links and rounds
+  OwnProcess process_;
+  std::thread thread_;
+};
+
+}  // namespace loam

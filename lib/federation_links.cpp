@@ -1,0 +1,207 @@
+#include <algorithm>
+
+#include "crdt/error.hpp"
+#include "lib/federation_impl.hpp"
+#include "lib/peers.hpp"
+#include "lib/write_plan.hpp"
+
+namespace loam {
+namespace {
+
+namespace net = boost::asio;
+
+constexpr std::size_t alarms_max = 64;
+
+}  // namespace
+
+/// One call of `sync`: a link to each endpoint, and the promise that waits for all of them.
+struct Federation::Impl::Round {
+  std::promise<SyncReport> promise;
+  SyncReport report;
+  std::vector<std::shared_ptr<Link>> links;
+  std::size_t open = 0;
+  std::unique_ptr<net::steady_timer> deadline;
+
+  void end() {
+    deadline.reset();
+    links.clear();
+    report.converged = !report.peers.empty() &&
+                       std::all_of(report.peers.begin(), report.peers.end(),
+                                   [](const PeerReport& peer) { return peer.converged; });
+    promise.set_value(std::move(report));
+  }
+};
+
+std::vector<std::string> Federation::Impl::alarms() {
+  return on_loop([&] { return std::vector<std::string>(alarms_.begin(), alarms_.end()); });
+}
+
+std::set<StoreId> Federation::Impl::linked() {
+  return on_loop([&] {
+    std::set<StoreId> stores;
+    for (const auto& link : links_) {
+      const SessionReport report = link->report();
+      if (report.peer) stores.insert(report.peer->store);
+    }
+    return stores;
+  });
+}
+
+// ---------------------------------------------------------------- LinkHost
+
+void Federation::Impl::apply(const Hello& peer, loam::Apply change,
+                             std::function<void(ApplyOutcome)> done) {
+  auto ended = [this, done = std::move(done)](const ApplyOutcome& outcome) {
+    net::post(loop_, [done, outcome] { done(outcome); });
+  };
+  core_.queue.submit(apply_job(core_.shared, peer.store, std::move(change),
+                               refusals_.of(peer.nonce), std::move(ended)),
+                     CommitQueue::Full::accept);
+}
+
+void Federation::Impl::established(const std::shared_ptr<Link>& link) {
+  links_.insert(link);
+  count_open();
+  const SessionReport report = link->report();
+  unreached_.erase(link->endpoint());
+  core_.log(LogLevel::info, "linked with " + report.peer->name + " at " + link->endpoint());
+  remember_peer(link, report);
+}
+
+void Federation::Impl::closed(const std::shared_ptr<Link>& link, const SessionReport& report) {
+  if (report.peer) refusals_.forget(report.peer->nonce);
+  if (links_.erase(link) > 0) remember_peer(link, report);
+  // An endpoint that cannot be reached is named once, not at every attempt.
+  const bool is_unreached = link->role() == Role::dialler && !report.peer;
+  const bool is_news = !is_unreached || unreached_.insert(link->endpoint()).second;
+  if (!report.problem.empty() && is_news) {
+    core_.log(LogLevel::warning, "link " + link->endpoint() + ": " + report.problem);
+  }
+  end_round(link, report);
+  count_open();
+}
+
+void Federation::Impl::alarm(const std::string& text) {
+  core_.log(LogLevel::error, "alarm: " + text);
+  alarms_.push_back(text);
+  if (alarms_.size() > alarms_max) alarms_.pop_front();
+}
+
+SessionConfig Federation::Impl::session_config(Role role) {
+  SessionConfig config;
+  config.role = role;
+  config.hello.federation = core_.identity.federation;
+  config.hello.instance = core_.identity.id;
+  config.hello.store = core_.shared.id();
+  config.hello.name = core_.identity.name;
+  config.hello.nonce = mint_packet_id(core_.now_ms()).bytes;
+  return config;
+}
+
+void Federation::Impl::remember_peer(const std::shared_ptr<Link>& link,
+                                     const SessionReport& report) {
+  if (!report.peer) return;
+  const std::string endpoint = link->role() == Role::dialler ? link->endpoint() : "";
+  try {
+    Job job;
+    job.lazy = true;
+    job.shared = [store = report.peer->store,
+                  row = peer_row(core_, *report.peer, endpoint, report)](SharedBatch& batch) {
+      batch.set_peer(store, row);
+    };
+    core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  } catch (const Error& error) {  // not worth the link
+    core_.log(LogLevel::warning, std::string("peer ") + report.peer->name + ": " + error.what());
+  }
+}
+
+// ---------------------------------------------------------------- dialling
+
+void Federation::Impl::dial(const Address& address) {
+  if (diallers_.count(address.text()) != 0) return;
+  diallers_.emplace(address.text(), std::make_unique<Dialler>(loop_, address, *this));
+}
+
+void Federation::Impl::dial_known() {
+  for (const std::string& endpoint : known_endpoints(core_)) {
+    try {
+      dial(parse_address(endpoint));
+    } catch (const Error& error) {
+      if (bad_endpoints_.insert(endpoint).second) {
+        core_.log(LogLevel::warning, "endpoint " + endpoint + ": " + error.what());
+      }
+    }
+  }
+}
+
+void Federation::Impl::count_open() {
+  const std::lock_guard lock(ended_mutex_);
+  open_ = links_.size() + rounds_.size();
+  ended_.notify_all();
+}
+
+// ---------------------------------------------------------------- one round
+
+std::future<SyncReport> Federation::Impl::sync(const SyncOptions& options) {
+  const auto round = std::make_shared<Round>();
+  auto future = round->promise.get_future();
+  on_loop([&] {
+    const auto endpoints = options.endpoints.empty() ? known_endpoints(core_) : options.endpoints;
+    for (std::size_t i = 0; i < endpoints.size(); ++i) begin_round(round, i, endpoints[i]);
+    if (round->open == 0) {
+      round->end();
+      return 0;
+    }
+    round->deadline = std::make_unique<net::steady_timer>(loop_, options.timeout);
+    round->deadline->async_wait(
+        [this, links = round->links](const boost::system::error_code& failure) {
+          if (failure) return;
+          for (const auto& link : links) {
+            if (rounds_.count(link) == 0) continue;
+            link->leave("timed out");
+            end_round(link, "timed out");  // its closing is not waited for
+          }
+          count_open();
+        });
+    count_open();
+    return 0;
+  });
+  return future;
+}
+
+void Federation::Impl::begin_round(const std::shared_ptr<Round>& round, std::size_t index,
+                                   const std::string& endpoint) {
+  round->report.peers.push_back({});
+  round->report.peers[index].endpoint = endpoint;
+  try {
+    const std::shared_ptr<LinkHost> host(std::shared_ptr<void>(), this);
+    const auto link =
+        Link::dial(loop_, {.address = parse_address(endpoint), .once = true}, host);
+    ++round->open;
+    round->links.push_back(link);
+    rounds_.emplace(link, [round, index, endpoint](const SessionReport& report) {
+      round->report.peers[index] = report_of(endpoint, report);
+      if (--round->open == 0) round->end();
+    });
+  } catch (const Error& error) {
+    round->report.peers[index].error = error.what();
+    round->report.peers[index].code = error.code();
+  }
+}
+
+void Federation::Impl::end_round(const std::shared_ptr<Link>& link, const SessionReport& report) {
+  const auto round = rounds_.find(link);
+  if (round == rounds_.end()) return;
+  const auto end = std::move(round->second);
+  rounds_.erase(round);
+  end(report);
+}
+
+// Ends the round of a link that has not closed yet.
+void Federation::Impl::end_round(const std::shared_ptr<Link>& link, const std::string& why) {
+  SessionReport report = link->report();
+  if (!report.converged && report.problem.empty()) report.problem = why;
+  end_round(link, report);
+}
+
+}  // namespace loam
