@@ -31,9 +31,10 @@ void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* t
   if (content == here.content) return;
   result.equivocated.push_back(dot);
   if (content < here.content) {
-    store.drop(dot);
-    store.insert(dot, *there, content);
+    store.replace(dot, *there, content);
     result.changed.insert(dot);
+  } else {
+    store.keep_aside(dot, *there);
   }
 }
 

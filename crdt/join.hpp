@@ -30,6 +30,12 @@ class DotStore {
   /// Makes a live dot dead.
   virtual void drop(const Dot& dot) = 0;
 
+  /// Puts the record in the place of a live dot's other one, which is kept aside.
+  virtual void replace(const Dot& dot, BytesView record, const ContentHash& content) = 0;
+
+  /// Keeps a record aside that lost to the one of the live dot.
+  virtual void keep_aside(const Dot& dot, BytesView record) = 0;
+
   /// Adds counters to the segment's context.
   virtual void cover(const ActorId& actor, const RangeSet& ranges) = 0;
 };
@@ -39,7 +45,8 @@ struct Applied {
   Context changed;               ///< dots newly covered, dropped or replaced: what others must hear of
   std::uint64_t inserted = 0;    ///< records that became live
   std::uint64_t dropped = 0;     ///< records that died
-  std::vector<Dot> equivocated;  ///< dots seen with two contents; the smaller content hash is kept
+  std::vector<Dot> equivocated;  ///< dots seen with two contents; the smaller content hash is live, the
+                                 ///< other kept aside
 
   bool operator==(const Applied&) const = default;
 };

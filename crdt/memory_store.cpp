@@ -49,6 +49,16 @@ void MemoryStore::drop(const Dot& dot) {
   live_.erase(at);
 }
 
+void MemoryStore::replace(const Dot& dot, BytesView record, const ContentHash& content) {
+  keep_aside(dot, live_.at(dot));
+  drop(dot);
+  insert(dot, record, content);
+}
+
+void MemoryStore::keep_aside(const Dot& dot, BytesView record) {
+  aside_[dot].insert(copy_of(record));
+}
+
 void MemoryStore::cover(const ActorId& actor, const RangeSet& ranges) {
   roots_.context -= context_term(actor, context_.of(actor));
   context_.insert(actor, ranges);

@@ -17,6 +17,8 @@ class MemoryStore final : public DotStore {
   std::vector<LiveDot> live_in(const ActorId& actor, Range range) const override;
   void insert(const Dot& dot, BytesView record, const ContentHash& content) override;
   void drop(const Dot& dot) override;
+  void replace(const Dot& dot, BytesView record, const ContentHash& content) override;
+  void keep_aside(const Dot& dot, BytesView record) override;
   void cover(const ActorId& actor, const RangeSet& ranges) override;
 
   const std::string& segment() const noexcept { return segment_; }
@@ -24,6 +26,10 @@ class MemoryStore final : public DotStore {
   const Context& context() const noexcept { return context_; }
   const std::map<Dot, Bytes>& live() const noexcept { return live_; }
   const Roots& roots() const noexcept { return roots_; }
+
+  /// Contents that dots had besides the live one. Not part of the state: replicas with equal states may
+  /// have met different ones.
+  const std::map<Dot, std::set<Bytes>>& aside() const noexcept { return aside_; }
 
   /// Live dots of an element of a set segment; empty when there are none.
   std::vector<Dot> dots_of(const ElementId& element) const;
@@ -54,6 +60,7 @@ class MemoryStore final : public DotStore {
   std::map<ElementId, std::set<Dot>> elements_;
   std::map<std::string, std::set<Dot>, std::less<>> keys_;
   Roots roots_;
+  std::map<Dot, std::set<Bytes>> aside_;
 };
 
 }  // namespace loam

@@ -18,11 +18,17 @@ inline constexpr std::uint64_t map_octets_max = std::uint64_t{64} << 30;
 /// Octets beyond the configured cap that only removals may use, so that a full store can be emptied.
 inline constexpr std::uint64_t removal_reserve_octets = std::uint64_t{16} << 20;
 
+class WriteTxn;
+
 struct EnvOptions {
   std::filesystem::path dir;                       ///< made with mode 0700 when missing
   std::uint64_t octets_start = map_octets_start;
   std::uint64_t octets_max = map_octets_max;
   std::vector<std::string> tables = {};
+
+  /// Called in the transaction that adds tables to a file that lacks some, when they are there: for what
+  /// must be changed with them. What it throws ends the opening, and nothing is added. May be empty.
+  std::function<void(WriteTxn&)> upgrade = {};
 };
 
 /// The index of a table in EnvOptions::tables.
@@ -101,6 +107,7 @@ class WriteTxn : public ReadTxn {
 
  private:
   friend class Env;
+  friend struct EnvState;
   using ReadTxn::ReadTxn;
 };
 

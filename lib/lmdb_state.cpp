@@ -97,7 +97,7 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
     octets_max = whole_pages(octets_max);
     int dead = 0;
     check(mdb_reader_check(env, &dead), "cannot clear stale readers");
-    open_tables();
+    open_tables(options);
   } catch (...) {
     if (env != nullptr) mdb_env_close(env);
     throw;
@@ -116,9 +116,9 @@ void EnvState::open_handle(std::uint64_t map_octets) {
 }
 
 // Looks first: a start that only reads does not wait for a writer of another process.
-void EnvState::open_tables() {
+void EnvState::open_tables(const EnvOptions& options) {
   handles.resize(tables.size());
-  if (!find_tables()) make_tables();
+  if (!find_tables()) make_tables(options);
 }
 
 bool EnvState::find_tables() {
@@ -138,7 +138,7 @@ bool EnvState::find_tables() {
   return code == 0;
 }
 
-void EnvState::make_tables() {
+void EnvState::make_tables(const EnvOptions& options) {
   const std::lock_guard only_writer(writer);
   const auto open_all = [&](MDB_txn* txn) {
     for (std::size_t i = 0; i < tables.size(); ++i) {
@@ -146,6 +146,8 @@ void EnvState::make_tables() {
       if (code == MDB_MAP_FULL) map_full = true;
       check(code, "cannot make its tables");
     }
+    WriteTxn changes(*this, txn);
+    if (options.upgrade) options.upgrade(changes);
   };
   for (Outcome outcome{}; (outcome = attempt(open_all)) != Outcome::committed;) {
     outcome == Outcome::map_full ? grow(Space::normal) : adopt_map();

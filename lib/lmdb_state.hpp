@@ -112,9 +112,9 @@ struct EnvState {
 
  private:
   void open_handle(std::uint64_t map_octets);
-  void open_tables();
+  void open_tables(const EnvOptions& options);
   bool find_tables();
-  void make_tables();
+  void make_tables(const EnvOptions& options);
   void resize(std::uint64_t octets);
   std::uint64_t whole_pages(std::uint64_t octets) const;
   std::uint64_t cap(Space space) const;

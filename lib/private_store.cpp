@@ -114,7 +114,7 @@ PrivateStore::PrivateStore(const std::filesystem::path& dir, const SegmentTable&
   if (!load(segments)) throw Error(ErrorCode::failed, "private store: cannot be set up");
 }
 
-// False: segments are missing, and must be written first.
+// False: segments are missing, or the format is older; that must be written first.
 bool PrivateStore::load(const SegmentTable& segments) {
   return env_->read([&](const lmdb::ReadTxn& txn) {
     const auto format = txn.get(tables::meta, bytes_of(meta::format));
@@ -123,6 +123,7 @@ bool PrivateStore::load(const SegmentTable& segments) {
       throw Error(ErrorCode::damaged, "private store: its format is newer than " +
                                           std::to_string(store_format) + ": update loam");
     }
+    if (load_u32(format->data()) < store_format) return false;  // 2 is as 1 was
     for (const Segment& segment : segments.all()) {
       if (segment.scope != Scope::priv) continue;
       const auto row = txn.get(tables::segs, bytes_of(segment.name));

@@ -72,6 +72,26 @@ struct RowReader {
   }
 };
 
+using ActorRanges = std::vector<std::pair<ActorIndex, RangeSet>>;
+
+void append(RowWriter& to, const ActorRanges& dots) {
+  for (const auto& [actor, ranges] : dots) {
+    const Bytes octets = encode_ranges(ranges);
+    to.u32(actor).u32(static_cast<std::uint32_t>(octets.size())).octets(octets);
+  }
+}
+
+// To the end of the row.
+ActorRanges read_dots(RowReader& from) {
+  ActorRanges dots;
+  while (!from.rest.empty()) {
+    const ActorIndex actor = from.u32();
+    const std::uint32_t size = from.u32();
+    dots.emplace_back(actor, from.ranges(size));
+  }
+  return dots;
+}
+
 }  // namespace
 
 Bytes encode(const SegmentRow& row) {
@@ -163,10 +183,7 @@ RecordRow decode_record_row(BytesView octets) {
 Bytes encode(const JournalRow& row) {
   RowWriter to;
   to.octets(row.origin.view());
-  for (const auto& [actor, ranges] : row.changed) {
-    const Bytes octets = encode_ranges(ranges);
-    to.u32(actor).u32(static_cast<std::uint32_t>(octets.size())).octets(octets);
-  }
+  append(to, row.changed);
   return to.out;
 }
 
@@ -174,11 +191,7 @@ JournalRow decode_journal_row(BytesView octets) {
   RowReader from{octets, "jrnl"};
   JournalRow row;
   row.origin = from.id<StoreId>();
-  while (!from.rest.empty()) {
-    const ActorIndex actor = from.u32();
-    const std::uint32_t size = from.u32();
-    row.changed.emplace_back(actor, from.ranges(size));
-  }
+  row.changed = read_dots(from);
   return row;
 }
 
@@ -215,6 +228,32 @@ Position decode_position(BytesView octets) {
   position.sequence = from.u64();
   from.end();
   return position;
+}
+
+Bytes encode(const HeldRow& row) {
+  RowWriter to;
+  to.u16(static_cast<std::uint16_t>(row.reason)).u16(row.segment).octets(row.peer.view());
+  to.u64(static_cast<std::uint64_t>(row.at_ms));
+  to.u32(static_cast<std::uint32_t>(row.record.size())).octets(row.record);
+  append(to, row.dots);
+  return to.out;
+}
+
+HeldRow decode_held_row(BytesView octets) {
+  RowReader from{octets, "held"};
+  HeldRow row;
+  const std::uint16_t reason = from.u16();
+  if (reason < static_cast<std::uint16_t>(HeldReason::equivocation) ||
+      reason > static_cast<std::uint16_t>(HeldReason::damaged)) {
+    damaged("held");
+  }
+  row.reason = static_cast<HeldReason>(reason);
+  row.segment = from.u16();
+  row.peer = from.id<StoreId>();
+  row.at_ms = static_cast<std::int64_t>(from.u64());
+  row.record = copy_of(from.octets(from.u32()));
+  row.dots = read_dots(from);
+  return row;
 }
 
 }  // namespace loam

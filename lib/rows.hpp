@@ -68,6 +68,25 @@ struct PeerRow {
   std::vector<std::pair<SegmentNumber, std::uint64_t>> confirmed;  ///< of our journals, by it
 };
 
+/// Why something is kept aside.
+enum class HeldReason : std::uint16_t {
+  equivocation = 1,  ///< a second content of a dot, which lost to the one that is live
+  removal = 2,       ///< a removal that waits for somebody to confirm it
+  damaged = 3,       ///< a record that could not be read, and was forgotten so that it is fetched again
+};
+
+/// Something that is kept aside and never counted as seen. Table `held`, by local sequence.
+struct HeldRow {
+  HeldReason reason = HeldReason::equivocation;
+  SegmentNumber segment = 0;
+  StoreId peer;  ///< the store that it came from; zero: found here
+  std::int64_t at_ms = 0;
+  std::vector<std::pair<ActorIndex, RangeSet>> dots;  ///< what it is about
+  Bytes record;  ///< the octets of a record, as they were; may be empty
+
+  bool operator==(const HeldRow&) const = default;
+};
+
 Bytes encode(const SegmentRow& row);
 Bytes encode(const ContextRow& row);
 Bytes encode(const ActorRow& row);
@@ -76,6 +95,7 @@ Bytes encode(const RecordRow& row);
 Bytes encode(const JournalRow& row);
 Bytes encode(const PeerRow& row);
 Bytes encode(const Position& position);
+Bytes encode(const HeldRow& row);
 
 SegmentRow decode_segment_row(BytesView octets);
 ContextRow decode_context_row(BytesView octets);
@@ -85,5 +105,6 @@ RecordRow decode_record_row(BytesView octets);
 JournalRow decode_journal_row(BytesView octets);
 PeerRow decode_peer_row(BytesView octets);
 Position decode_position(BytesView octets);
+HeldRow decode_held_row(BytesView octets);
 
 }  // namespace loam

@@ -5,6 +5,7 @@
 
 #include "crdt/error.hpp"
 #include "lib/packet_log.hpp"
+#include "lib/segment_dots.hpp"
 #include "lib/shared_store.hpp"
 
 namespace loam {
@@ -14,115 +15,8 @@ constexpr PacketLog packet_log{table::packets, table::packet_log};
 
 }  // namespace
 
-/// The dot store of one segment inside a batch.
-class SegmentDots final : public DotStore {
- public:
-  SegmentDots(SharedBatch& batch, SegmentNumber segment)
-      : batch_(batch), segment_(segment), kind_(batch.segment(segment).row.state.kind) {}
-
-  RangeSet covered(const ActorId& actor) const override {
-    const auto index = batch_.find_actor(actor);
-    if (!index) return {};
-    return batch_.context(segment_, *index, actor).row.covered;
-  }
-
-  std::vector<LiveDot> live_in(const ActorId& actor, Range range) const override {
-    const auto index = batch_.find_actor(actor);
-    if (!index || batch_.context(segment_, *index, actor).row.live_count == 0) return {};
-    std::vector<LiveDot> live;
-    for (const auto& found : batch_.reader_.live_in(segment_, *index, range)) {
-      live.push_back({found.counter, found.row.content});
-    }
-    return live;
-  }
-
-  void insert(const Dot& dot, BytesView record, const ContentHash& content) override {
-    const ActorIndex actor = known(dot.actor);
-    auto& segment = batch_.segment(segment_).row;
-    const std::uint64_t sequence = batch_.next_sequence();
-    RecordRow row{segment_, actor, dot.counter, {}, record};
-    std::array<std::byte, 8> reference{};
-    store_u64(reference.data(), sequence);
-    if (kind_ == Kind::set) {
-      row.element = batch_.known_element_
-                        ? *batch_.known_element_
-                        : element_of(segment.name, view_set_record(record).content);
-      batch_.fresh_.insert({segment_, row.element, sequence});
-    } else {
-      const MapRecord entry = decode_map_record(record);
-      batch_.txn_.put(table::reg, register_key(segment_, entry.key, entry.stamp, dot), reference);
-    }
-    batch_.txn_.append(table::rec, TableKey().u64(sequence), encode(row));
-    batch_.txn_.put(table::dot, dot_key(segment_, actor, dot.counter),
-                    encode(DotRow{sequence, content}));
-    count(actor, dot, content, record.size(), true);
-  }
-
-  void drop(const Dot& dot) override {
-    const ActorIndex actor = known(dot.actor);
-    const TableKey key = dot_key(segment_, actor, dot.counter);
-    const auto found = batch_.txn_.get(table::dot, key);
-    if (!found) throw Error(ErrorCode::damaged, "table dot: a live dot is missing");
-    const DotRow row = decode_dot_row(*found);
-    const RecordRow record = batch_.reader_.record(row.sequence);
-    const std::size_t octets = record.record.size();
-    if (kind_ == Kind::set) {
-      // Of an entry that is still pending, the missing record says that it is void.
-      const ElementEntry entry{segment_, record.element, row.sequence};
-      batch_.txn_.erase(table::elem, element_key(segment_, entry.element, entry.sequence));
-      batch_.fresh_.erase(entry);
-    } else {
-      const MapRecord entry = decode_map_record(record.record);
-      batch_.txn_.erase(table::reg, register_key(segment_, entry.key, entry.stamp, dot));
-    }
-    batch_.txn_.erase(table::rec, TableKey().u64(row.sequence));
-    batch_.txn_.erase(table::dot, key);
-    count(actor, dot, row.content, octets, false);
-  }
-
-  void cover(const ActorId& actor, const RangeSet& ranges) override {
-    auto& cache = batch_.context(segment_, known(actor), actor);
-    cache.row.covered.insert(ranges);
-    cache.dirty = true;
-  }
-
- private:
-  ActorIndex known(const ActorId& actor) const {
-    const auto index = batch_.find_actor(actor);
-    if (!index) {
-      throw Error(ErrorCode::invalid, "delta: actor " + actor.text() + " comes without an author");
-    }
-    return *index;
-  }
-
-  void count(ActorIndex actor, const Dot& dot, const ContentHash& content, std::size_t octets,
-             bool is_live) {
-    auto& cache = batch_.context(segment_, actor, dot.actor);
-    auto& segment = batch_.segment(segment_).row;
-    const Fingerprint term = live_term(dot, content);
-    cache.dirty = true;
-    if (is_live) {
-      ++cache.row.live_count;
-      ++segment.records;
-      segment.octets += octets;
-      cache.row.live += term;
-      segment.state.roots.live += term;
-    } else {
-      --cache.row.live_count;
-      --segment.records;
-      segment.octets -= octets;
-      cache.row.live -= term;
-      segment.state.roots.live -= term;
-    }
-  }
-
-  SharedBatch& batch_;
-  SegmentNumber segment_;
-  Kind kind_;
-};
-
 SharedBatch::SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t now_ms)
-    : store_(store), txn_(txn), reader_(txn, &store.followed_pending(txn)), now_ms_(now_ms) {
+    : store_(store), txn_(txn), reader_(txn, &store.followed_pending(txn)), held_(txn), now_ms_(now_ms) {
   if (const auto row = txn.get(table::meta, bytes_of(meta::clock)); row && row->size() == 8) {
     clock_loaded_ = Hlc{load_u64(row->data())};
   }
@@ -210,7 +104,7 @@ Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Autho
 }
 
 Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin) {
-  SegmentDots dots(*this, segment);
+  SegmentDots dots(*this, segment, origin);
   Applied applied = apply(dots, delta);
   if (!applied.changed.empty()) changed_[{segment, origin}].insert(applied.changed);
   return applied;
@@ -219,6 +113,11 @@ Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const Sto
 void SharedBatch::set_position(SegmentNumber segment, const StoreId& peer,
                                const Position& position) {
   txn_.put(table::positions, position_key(peer, segment), encode(position));
+}
+
+void SharedBatch::hold(HeldRow row) {
+  row.at_ms = now_ms_;
+  held_.hold(row);
 }
 
 void SharedBatch::set_peer(const StoreId& peer, const PeerRow& row) {
@@ -337,6 +236,7 @@ void SharedBatch::fold() {
 
 void SharedBatch::finish() {
   if (!fresh_.empty()) index_fresh();
+  held_.finish();
   for (auto& [key, cache] : contexts_) {
     if (!cache.dirty) continue;
     txn_.put(table::ctx, context_key(key.first, key.second), encode(cache.row));

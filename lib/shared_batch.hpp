@@ -5,6 +5,7 @@
 #include <string>
 
 #include "crdt/join.hpp"
+#include "lib/held.hpp"
 #include "lib/shared_tables.hpp"
 #include "transport/session.hpp"
 
@@ -48,6 +49,12 @@ class SharedBatch {
   void set_position(SegmentNumber segment, const StoreId& peer, const Position& position);
 
   void set_peer(const StoreId& peer, const PeerRow& row);
+
+  /// Keeps something aside (lib/held.hpp has the bounds). Its time is set here.
+  void hold(HeldRow row);
+
+  /// Lets go of what is kept aside; says whether there was such a row.
+  bool release(std::uint64_t sequence) { return held_.release(sequence); }
 
   /// The receipt that a packet id led to before; absent: it is new.
   std::optional<std::string> receipt_of(const PacketId& packet) const;
@@ -94,6 +101,7 @@ class SharedBatch {
   SharedStore& store_;
   lmdb::WriteTxn& txn_;
   SharedReader reader_;
+  HeldWriter held_;
   std::int64_t now_ms_;
   Clock clock_;
   Hlc clock_loaded_;

@@ -16,15 +16,30 @@ IdType random_id() {
   return id;
 }
 
-void check_format(const lmdb::ReadTxn& txn) {
+// The format of the file, which is not newer than ours.
+std::uint32_t check_format(const lmdb::ReadTxn& txn) {
   const auto row = txn.get(table::meta, bytes_of(meta::format));
   if (!row || row->size() != 4) throw Error(ErrorCode::damaged, "shared store: has no format");
   const std::uint32_t format = load_u32(row->data());
-  if (format > store_format) {
+  if (format == 0 || format > store_format) {
     throw Error(ErrorCode::damaged, "shared store: format " + std::to_string(format) +
                                         " is newer than " + std::to_string(store_format) +
                                         ", which this version reads: update loam");
   }
+  return format;
+}
+
+void write_format(lmdb::WriteTxn& txn) {
+  std::array<std::byte, 4> format{};
+  store_u32(format.data(), store_format);
+  txn.put(table::meta, bytes_of(meta::format), format);
+}
+
+// Format 2 has one more table, `held`, which Env has just added; nothing else has changed since 1. A
+// file without a format is one that is being made.
+void upgrade(lmdb::WriteTxn& txn) {
+  if (!txn.get(table::meta, bytes_of(meta::format))) return;
+  if (check_format(txn) < store_format) write_format(txn);
 }
 
 }  // namespace
@@ -32,8 +47,10 @@ void check_format(const lmdb::ReadTxn& txn) {
 SharedStore::SharedStore(const std::filesystem::path& dir, const SegmentTable& segments,
                          const Config& config, const InstanceId& instance,
                          const std::optional<StoreIdentity>& fresh)
-    : env_(lmdb::Env::open(
-          {.dir = dir, .octets_max = config.map_octets_max, .tables = shared_table_names()})),
+    : env_(lmdb::Env::open({.dir = dir,
+                            .octets_max = config.map_octets_max,
+                            .tables = shared_table_names(),
+                            .upgrade = upgrade})),
       instance_(instance),
       journal_entries_max_(config.journal_entries_max) {
   if (load(segments)) return;
@@ -67,9 +84,7 @@ void SharedStore::found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>&
   const Bytes file = file_identity();
   if (!known_file) {
     if (!fresh) throw Error(ErrorCode::not_found, "no instance in " + env_->dir().string());
-    std::array<std::byte, 4> format{};
-    store_u32(format.data(), store_format);
-    txn.put(table::meta, bytes_of(meta::format), format);
+    write_format(txn);
     txn.put(table::meta, bytes_of(meta::name), bytes_of(fresh->name));
     txn.put(table::meta, bytes_of(meta::federation), fresh->federation.view());
   } else if (equal(*known_file, file)) {

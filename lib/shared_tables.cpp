@@ -14,7 +14,18 @@ namespace {
 std::vector<std::string> shared_table_names() {
   return {"meta", "segs", "actors", "actor_ids", "ctx",       "rec",     "dot",
           "elem", "reg",  "jrnl",   "peers",     "positions", "packets", "packet_log",
-          "pending"};
+          "pending", "held"};
+}
+
+std::vector<HeldItem> SharedReader::held(std::optional<HeldReason> reason) const {
+  std::vector<HeldItem> items;
+  lmdb::Cursor cursor = txn_.cursor(table::held);
+  for (bool on = cursor.first(); on; on = cursor.next()) {
+    HeldRow row = decode_held_row(cursor.value());
+    if (reason && row.reason != *reason) continue;
+    items.push_back({load_u64(cursor.key().data()), std::move(row)});
+  }
+  return items;
 }
 
 SegmentRow SharedReader::segment(SegmentNumber number) const {

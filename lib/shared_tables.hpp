@@ -26,6 +26,7 @@ inline constexpr lmdb::Table positions{11};
 inline constexpr lmdb::Table packets{12};
 inline constexpr lmdb::Table packet_log{13};
 inline constexpr lmdb::Table pending{14};
+inline constexpr lmdb::Table held{15};
 }  // namespace table
 
 /// Their names in the file.
@@ -42,7 +43,15 @@ inline constexpr std::string_view clock = "clock";
 }  // namespace meta
 
 /// The version of the shared and the private environment's format.
-inline constexpr std::uint32_t store_format = 1;
+inline constexpr std::uint32_t store_format = 2;
+
+/// Something that is kept aside.
+struct HeldItem {
+  std::uint64_t sequence = 0;
+  HeldRow row;
+
+  bool operator==(const HeldItem&) const = default;
+};
 
 /// A live dot with its record, copied out of the store.
 struct StoredDot {
@@ -86,6 +95,9 @@ class SharedReader {
   /// Elements of a segment whose ids lie between two ids, both included; at most `max`.
   std::vector<ElementId> elements_between(SegmentNumber segment, const ElementId& low,
                                           const ElementId& high, std::size_t max) const;
+
+  /// What is kept aside for a reason (absent: for any), oldest first.
+  std::vector<HeldItem> held(std::optional<HeldReason> reason = std::nullopt) const;
 
   const lmdb::ReadTxn& txn() const noexcept { return txn_; }
 

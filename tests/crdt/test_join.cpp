@@ -112,6 +112,9 @@ TEST_CASE("one dot with two contents keeps the smaller content hash on both side
 
   CHECK(left == right);
   CHECK(left.live().at(dot) == small);
+  const std::map<Dot, std::set<loam::Bytes>> other{{dot, {large}}};
+  CHECK(left.aside() == other);
+  CHECK(right.aside() == other);
   CHECK(apply(right, one(dot, small)) == loam::Applied{});
 }
 

@@ -215,8 +215,21 @@ std::string LockStep::compare() const {
     }
     apply(copy, everything);
     if (!(copy == memory)) return name + ": another state than in memory";
+    if (kept_aside(name) != memory.aside()) return name + ": other contents kept aside";
   }
   return {};
+}
+
+std::map<Dot, std::set<Bytes>> LockStep::kept_aside(const std::string& segment) const {
+  return store_->read([&](const SharedReader& reader) {
+    std::map<Dot, std::set<Bytes>> found;
+    for (const HeldItem& item : reader.held(HeldReason::equivocation)) {
+      if (item.row.segment != store_->number(segment)) continue;
+      const auto& [actor, counters] = item.row.dots.at(0);
+      found[{reader.actor(actor).id, counters.highest()}].insert(item.row.record);
+    }
+    return found;
+  });
 }
 
 }  // namespace loam::test

@@ -59,6 +59,7 @@ class LockStep {
   void enter_journals();
   void peers_go_on(Gen& gen);
   void expect(bool holds, const char* what);
+  std::map<Dot, std::set<Bytes>> kept_aside(const std::string& segment) const;
 
   Scratch scratch_;
   SegmentTable segments_;

@@ -45,6 +45,7 @@ class Walk {
     journals();
     packets();
     positions();
+    held();
   }
 
  private:
@@ -202,6 +203,24 @@ class Walk {
       expect(key.size() == 18 && rows_.contains(load_u16(key.data() + 16)), "positions: bad key");
       (void)decode_position(value);
     });
+  }
+
+  void held() {
+    const auto counters = reader_.txn().get(table::meta, bytes_of("held"));
+    std::uint64_t octets = 0;
+    std::uint64_t last = 0;
+    each(table::held, [&](BytesView key, BytesView value) {
+      const HeldRow row = decode_held_row(value);
+      expect(rows_.contains(row.segment), "held: a segment that is not declared");
+      expect(!row.dots.empty(), "held: nothing it is about");
+      for (const auto& [actor, ranges] : row.dots) {
+        expect(actors_.contains(actor) && !ranges.empty(), "held: an actor that is not there");
+      }
+      octets += value.size();
+      last = load_u64(key.data());
+    });
+    expect(!counters || load_u64(counters->data()) > last, "held: the next sequence is used");
+    expect(octets == (counters ? load_u64(counters->data() + 8) : 0), "held: wrong octets");
   }
 
   const SharedStore& store_;

@@ -216,6 +216,35 @@ TEST_CASE("a position survives, and only whole") {
   });
 }
 
+TEST_CASE("a held row survives, and damage in it is told") {
+  forall("held row", 100, [](Gen& gen) {
+    HeldRow row{static_cast<HeldReason>(gen.between(1, 3)),
+                static_cast<SegmentNumber>(gen.below(65'536)),
+                id<StoreId>(gen),
+                static_cast<std::int64_t>(gen.number()),
+                {},
+                gen.bytes(200)};
+    const std::size_t fixed = encode(row).size();
+    row.dots = journal_row(gen).changed;
+    Bytes octets = encode(row);
+    REQUIRE(decode_held_row(octets) == row);
+    for (std::size_t size = 0; size < fixed; ++size) {
+      REQUIRE(code_of([&] { decode_held_row(BytesView(octets).first(size)); }) ==
+              ErrorCode::damaged);
+    }
+    octets.push_back(std::byte{0});
+    REQUIRE(code_of([&] { decode_held_row(octets); }) == ErrorCode::damaged);
+  });
+}
+
+TEST_CASE("a held row of a reason that there is not is damaged") {
+  for (const unsigned reason : {0U, 4U, 256U}) {
+    Bytes octets = encode(HeldRow{});
+    store_u16(octets.data(), static_cast<std::uint16_t>(reason));
+    CHECK(code_of([&] { decode_held_row(octets); }) == ErrorCode::damaged);
+  }
+}
+
 TEST_CASE("no octets at all make a decoder crash") {
   forall("any octets", 2'000, [](Gen& gen) {
     const Bytes octets = gen.bytes(120);
@@ -225,7 +254,7 @@ TEST_CASE("no octets at all make a decoder crash") {
     };
     return holds(decode_segment_row) && holds(decode_context_row) && holds(decode_actor_row) &&
            holds(decode_dot_row) && holds(decode_record_row) && holds(decode_journal_row) &&
-           holds(decode_peer_row) && holds(decode_position);
+           holds(decode_peer_row) && holds(decode_position) && holds(decode_held_row);
   });
 }
 

@@ -20,6 +20,7 @@ void fill(LockStep& trace) {
                 test::content_of("pending " + std::to_string(i)), test::meta_of(""));
     }
     batch.remember_packet(test::id_of<PacketId>(1), "receipt");
+    batch.hold({HeldReason::removal, 1, {}, 0, {{1, RangeSet(Range{1, 2})}}, {}});
     batch.finish();
   });
   REQUIRE(test::walk(trace.store()) == "");
@@ -43,7 +44,7 @@ TEST_CASE("the walk that other tests rely on notices a row that is gone, from an
       {"dot", table::dot},         {"elem", table::elem},
       {"reg", table::reg},         {"jrnl", table::jrnl},
       {"packets", table::packets}, {"packet_log", table::packet_log},
-      {"pending", table::pending}};
+      {"pending", table::pending}, {"held", table::held}};
   LockStep trace;
   fill(trace);
   for (const auto& listed : tables) {

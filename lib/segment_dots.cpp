@@ -1,0 +1,119 @@
+#include "lib/segment_dots.hpp"
+
+#include "crdt/error.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+
+RangeSet SegmentDots::covered(const ActorId& actor) const {
+  const auto index = batch_.find_actor(actor);
+  if (!index) return {};
+  return batch_.context(segment_, *index, actor).row.covered;
+}
+
+std::vector<LiveDot> SegmentDots::live_in(const ActorId& actor, Range range) const {
+  const auto index = batch_.find_actor(actor);
+  if (!index || batch_.context(segment_, *index, actor).row.live_count == 0) return {};
+  std::vector<LiveDot> live;
+  for (const auto& found : batch_.reader_.live_in(segment_, *index, range)) {
+    live.push_back({found.counter, found.row.content});
+  }
+  return live;
+}
+
+void SegmentDots::insert(const Dot& dot, BytesView record, const ContentHash& content) {
+  const ActorIndex actor = known(dot.actor);
+  auto& segment = batch_.segment(segment_).row;
+  const std::uint64_t sequence = batch_.next_sequence();
+  RecordRow row{segment_, actor, dot.counter, {}, record};
+  std::array<std::byte, 8> reference{};
+  store_u64(reference.data(), sequence);
+  if (kind_ == Kind::set) {
+    row.element = batch_.known_element_
+                      ? *batch_.known_element_
+                      : element_of(segment.name, view_set_record(record).content);
+    batch_.fresh_.insert({segment_, row.element, sequence});
+  } else {
+    const MapRecord entry = decode_map_record(record);
+    batch_.txn_.put(table::reg, register_key(segment_, entry.key, entry.stamp, dot), reference);
+  }
+  batch_.txn_.append(table::rec, TableKey().u64(sequence), encode(row));
+  batch_.txn_.put(table::dot, dot_key(segment_, actor, dot.counter),
+                  encode(DotRow{sequence, content}));
+  count(actor, dot, content, record.size(), true);
+}
+
+void SegmentDots::drop(const Dot& dot) {
+  const ActorIndex actor = known(dot.actor);
+  const DotRow row = live_row(actor, dot);
+  const RecordRow record = batch_.reader_.record(row.sequence);
+  const std::size_t octets = record.record.size();
+  if (kind_ == Kind::set) {
+    // Of an entry that is still pending, the missing record says that it is void.
+    const ElementEntry entry{segment_, record.element, row.sequence};
+    batch_.txn_.erase(table::elem, element_key(segment_, entry.element, entry.sequence));
+    batch_.fresh_.erase(entry);
+  } else {
+    const MapRecord entry = decode_map_record(record.record);
+    batch_.txn_.erase(table::reg, register_key(segment_, entry.key, entry.stamp, dot));
+  }
+  batch_.txn_.erase(table::rec, TableKey().u64(row.sequence));
+  batch_.txn_.erase(table::dot, dot_key(segment_, actor, dot.counter));
+  count(actor, dot, row.content, octets, false);
+}
+
+void SegmentDots::replace(const Dot& dot, BytesView record, const ContentHash& content) {
+  const DotRow row = live_row(known(dot.actor), dot);
+  keep_aside(dot, copy_of(batch_.reader_.record(row.sequence).record));
+  drop(dot);
+  insert(dot, record, content);
+}
+
+void SegmentDots::keep_aside(const Dot& dot, BytesView record) {
+  HeldRow row{HeldReason::equivocation, segment_, origin_, 0, {}, copy_of(record)};
+  row.dots.emplace_back(known(dot.actor), RangeSet(Range{dot.counter, dot.counter}));
+  batch_.hold(std::move(row));
+}
+
+void SegmentDots::cover(const ActorId& actor, const RangeSet& ranges) {
+  auto& cache = batch_.context(segment_, known(actor), actor);
+  cache.row.covered.insert(ranges);
+  cache.dirty = true;
+}
+
+ActorIndex SegmentDots::known(const ActorId& actor) const {
+  const auto index = batch_.find_actor(actor);
+  if (!index) {
+    throw Error(ErrorCode::invalid, "delta: actor " + actor.text() + " comes without an author");
+  }
+  return *index;
+}
+
+DotRow SegmentDots::live_row(ActorIndex actor, const Dot& dot) const {
+  const auto found = batch_.txn_.get(table::dot, dot_key(segment_, actor, dot.counter));
+  if (!found) throw Error(ErrorCode::damaged, "table dot: a live dot is missing");
+  return decode_dot_row(*found);
+}
+
+void SegmentDots::count(ActorIndex actor, const Dot& dot, const ContentHash& content,
+                        std::size_t octets, bool is_live) {
+  auto& cache = batch_.context(segment_, actor, dot.actor);
+  auto& segment = batch_.segment(segment_).row;
+  const Fingerprint term = live_term(dot, content);
+  cache.dirty = true;
+  if (is_live) {
+    ++cache.row.live_count;
+    ++segment.records;
+    segment.octets += octets;
+    cache.row.live += term;
+    segment.state.roots.live += term;
+  } else {
+    --cache.row.live_count;
+    --segment.records;
+    segment.octets -= octets;
+    cache.row.live -= term;
+    segment.state.roots.live -= term;
+  }
+}
+
+}  // namespace loam
