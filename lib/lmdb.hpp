@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crdt/bytes.hpp"
+#include "lib/lmdb_check.hpp"
 
 namespace loam::lmdb {
 
@@ -26,9 +27,10 @@ struct EnvOptions {
   std::uint64_t octets_max = map_octets_max;
   std::vector<std::string> tables = {};
 
-  /// Called in the transaction that adds tables to a file that lacks some, when they are there: for what
-  /// must be changed with them. What it throws ends the opening, and nothing is added. May be empty.
-  std::function<void(WriteTxn&)> upgrade = {};
+  /// Called with the names of the tables that a file lacks which has others, in the transaction that adds
+  /// them, for what must be changed with them. What it throws ends the opening, and nothing is added.
+  /// When it is empty, such a file is damaged.
+  std::function<void(WriteTxn&, const std::vector<std::string>& added)> upgrade = {};
 };
 
 /// The index of a table in EnvOptions::tables.
@@ -150,6 +152,10 @@ class Env {
 
   /// A compacted, consistent copy of the environment into an empty directory, while in use.
   void copy_to(const std::filesystem::path& dir) const;
+
+  /// Checks the state of now (lmdb_check.hpp), while in use by anybody. Holds a snapshot meanwhile, so
+  /// the file may grow.
+  CheckReport check(CheckOptions options = {}) const;
 
   const std::filesystem::path& dir() const noexcept;
 

@@ -5,51 +5,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <string>
 #include <thread>
 
 #include "crdt/error.hpp"
+#include "lib/lmdb_check.hpp"
+#include "lib/lmdb_page.hpp"
 #include "lib/lmdb_state.hpp"
 
 namespace loam::lmdb {
 namespace {
-
-// The meta page of LMDB 0.9 (mdb.c: MDB_page, MDB_meta, MDB_db), in the byte order of the host.
-struct Tree {
-  std::uint32_t page_octets;  // of the first tree: the page size of the file
-  std::uint16_t flags;
-  std::uint16_t depth;
-  std::uint64_t branch_pages;
-  std::uint64_t leaf_pages;
-  std::uint64_t overflow_pages;
-  std::uint64_t entries;
-  std::uint64_t root;
-};
-struct MetaPage {
-  std::uint64_t number;
-  std::uint16_t pad;
-  std::uint16_t flags;
-  std::uint32_t bounds;
-  std::uint32_t magic;
-  std::uint32_t version;
-  std::uint64_t address;
-  std::uint64_t map_octets;
-  Tree free;
-  Tree main;
-  std::uint64_t last_page;
-  std::uint64_t transaction;
-};
-static_assert(sizeof(MetaPage) == 152 && sizeof(std::size_t) == 8);
-
-constexpr std::uint32_t magic = 0xBEEFC0DE;
-constexpr std::uint32_t version = 1;
-constexpr std::uint16_t meta_flag = 0x08;
-constexpr std::uint64_t no_root = ~std::uint64_t{0};
-constexpr std::uint32_t page_octets_min = 512;
-constexpr std::uint32_t page_octets_max = 65'536;
 
 [[noreturn]] void damaged(const std::filesystem::path& file, const std::string& why) {
   throw Error(ErrorCode::damaged, file.string() + ": " + why);
@@ -66,50 +33,48 @@ std::uint64_t size_of(const Descriptor& file, const std::filesystem::path& path)
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-MetaPage read_meta(const Descriptor& file, const std::filesystem::path& path,
-                   std::uint64_t offset) {
-  MetaPage page{};
-  const auto got = pread(file.number(), &page, sizeof page, static_cast<off_t>(offset));
+format::MetaPage read_meta(const Descriptor& file, const std::filesystem::path& path,
+                           std::uint64_t offset) {
+  Bytes page(sizeof(format::MetaPage));
+  const auto got = pread(file.number(), page.data(), page.size(), static_cast<off_t>(offset));
   if (got < 0) throw_errno(errno, path.string() + ": cannot read a meta page");
-  if (static_cast<std::size_t>(got) < sizeof page) {
+  if (static_cast<std::size_t>(got) < page.size()) {
     too_short(path, size_of(file, path), "two meta pages", "need more");
   }
-  if (page.magic != magic) damaged(path, "no LMDB file");
-  if (page.version != version) {
-    damaged(path, "LMDB format " + std::to_string(page.version) + ", this build reads format 1");
+  try {
+    return parse_meta(page);
+  } catch (const PageFault& fault) {
+    damaged(path, fault.what());
   }
-  const auto size = page.free.page_octets;
-  const bool is_sound = (page.flags & meta_flag) != 0 && std::has_single_bit(size) &&
-                        size >= page_octets_min && size <= page_octets_max && page.last_page >= 1;
-  if (!is_sound) damaged(path, "a meta page does not make sense");
-  return page;
 }
 
-bool is_inside(const Tree& tree, std::uint64_t last_page) {
-  return tree.root == no_root || tree.root <= last_page;
+// A file that ends before its last page: sound when nothing but free pages are missing. It is made
+// longer then, which fallocate does without taking away what another process writes meanwhile; where
+// that is not possible it stays short, and is looked at again.
+void check_short_file(const std::filesystem::path& path, std::uint64_t size,
+                      std::uint64_t needed) {
+  const CheckReport report = check_still_file(path, {.values = false, .findings_max = 1});
+  if (!report.is_sound()) {
+    too_short(path, size, "meta page",
+              "needs " + std::to_string(needed) + "; " + report.findings.at(0).text);
+  }
+  const Descriptor file(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (file.number() >= 0) make_longer(file.number(), needed);
 }
 
 DataFile check_once(const std::filesystem::path& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (file.number() < 0) throw_errno(errno, path.string() + ": cannot open it");
-  const MetaPage first = read_meta(file, path, 0);
-  const MetaPage second = read_meta(file, path, first.free.page_octets);
+  const format::MetaPage first = read_meta(file, path, 0);
+  const format::MetaPage second = read_meta(file, path, first.free.page_octets);
   if (first.free.page_octets != second.free.page_octets) {
     damaged(path, "its meta pages disagree about the page size");
   }
-  const MetaPage& newer = second.transaction > first.transaction ? second : first;
-  if (!is_inside(newer.free, newer.last_page) || !is_inside(newer.main, newer.last_page)) {
-    damaged(path, "its meta page points outside");
-  }
+  const format::MetaPage& newer = second.transaction > first.transaction ? second : first;
   // The size is asked for last: a live writer extends the file before it writes a meta page.
   const std::uint64_t size = size_of(file, path);
   const std::uint64_t page = newer.free.page_octets;
-  if (newer.last_page >= size / page) {
-    too_short(path, size, "meta page",
-              newer.last_page < (no_root / page) - 1
-                  ? "needs " + std::to_string((newer.last_page + 1) * page)
-                  : "needs more than there can be");
-  }
+  if (newer.last_page >= size / page) check_short_file(path, size, (newer.last_page + 1) * page);
   return {newer.map_octets};
 }
 
@@ -133,6 +98,14 @@ void make_empty_environment(const std::filesystem::path& dir, std::uint64_t map_
 }
 
 }  // namespace
+
+void make_longer(int file, std::uint64_t octets) noexcept {
+  struct stat status {};
+  if (fstat(file, &status) != 0) return;
+  const auto wanted = static_cast<off_t>(octets);
+  if (status.st_size >= wanted) return;
+  (void)fallocate(file, 0, status.st_size, wanted - status.st_size);
+}
 
 Descriptor open_directory(const std::filesystem::path& dir, bool make) {
   if (make && mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {

@@ -23,9 +23,14 @@ struct DataFile {
   std::uint64_t map_octets = 0;  ///< the map that its last writer used
 };
 
+/// Makes a file that long, unless it is longer. Never takes anything away, also not what others write
+/// meanwhile. Where the file system cannot, it stays as it is.
+void make_longer(int file, std::uint64_t octets) noexcept;
+
 /// Checks `dir/data.mdb` against its meta pages, so that LMDB never maps a file that is shorter
-/// than it believes (that is a SIGBUS in the host). Throws Error(damaged), Error(denied),
-/// Error(failed).
+/// than it believes (that is a SIGBUS in the host). A file that lacks nothing but free
+/// pages at its end is sound, and made longer: LMDB does not write pages that were new and free again in
+/// one transaction. Throws Error(damaged), Error(denied), Error(failed).
 DataFile check_data_file(const std::filesystem::path& dir);
 
 }  // namespace loam::lmdb

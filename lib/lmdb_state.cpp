@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "crdt/error.hpp"
+#include "lib/lmdb_check.hpp"
 
 namespace loam::lmdb {
 namespace {
@@ -83,11 +84,13 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
     : dir(options.dir),
       tables(options.tables),
       octets_max(options.octets_max),
+      marker(dir, boot_id()),
       process(getpid()),
       directory_(std::move(directory)),
       readers_checked_(std::chrono::steady_clock::now()) {
   const auto start = std::min(options.octets_start, octets_max);
   make_data_file(dir, directory_, start);
+  marker.settle([this] { check_after_restart(); });
   const DataFile file = check_data_file(dir);
   try {
     open_handle(std::clamp(file.map_octets, start, octets_max));
@@ -104,7 +107,28 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
   }
 }
 
-EnvState::~EnvState() { mdb_env_close(env); }
+EnvState::~EnvState() {
+  mdb_env_close(env);
+  marker.clear();
+}
+
+// What the kernel held of the file when the machine went down may be there in part. A process that was
+// killed leaves no such damage: the kernel still has all that it wrote.
+void EnvState::check_after_restart() const {
+  const CheckReport report =
+      check_still_file(dir / "data.mdb", {.values = false, .findings_max = 1});
+  if (report.is_sound()) return;
+  throw Error(ErrorCode::damaged,
+              (dir / "data.mdb").string() + ": was open when the machine went down, and is damaged: " +
+                  report.findings.at(0).text + "; `loam doctor` says more, `loam doctor --fix` sets " +
+                  "it aside and begins anew");
+}
+
+// Whoever opens the file looks whether it ends early.
+void EnvState::fill_file() {
+  int file = -1;
+  if (mdb_env_get_fd(env, &file) == MDB_SUCCESS) make_longer(file, octets_used());
+}
 
 void EnvState::open_handle(std::uint64_t map_octets) {
   check(mdb_env_create(&env), "cannot make a handle");
@@ -141,13 +165,22 @@ bool EnvState::find_tables() {
 void EnvState::make_tables(const EnvOptions& options) {
   const std::lock_guard only_writer(writer);
   const auto open_all = [&](MDB_txn* txn) {
+    std::vector<std::string> added;
     for (std::size_t i = 0; i < tables.size(); ++i) {
-      const int code = mdb_dbi_open(txn, tables[i].c_str(), MDB_CREATE, &handles[i]);
+      int code = mdb_dbi_open(txn, tables[i].c_str(), 0, &handles[i]);
+      if (code == MDB_NOTFOUND) {
+        added.push_back(tables[i]);
+        code = mdb_dbi_open(txn, tables[i].c_str(), MDB_CREATE, &handles[i]);
+      }
       if (code == MDB_MAP_FULL) map_full = true;
       check(code, "cannot make its tables");
     }
+    if (added.empty() || added.size() == tables.size()) return;
+    if (!options.upgrade) {
+      throw Error(ErrorCode::damaged, "store " + dir.string() + ": table " + added[0] + " is missing");
+    }
     WriteTxn changes(*this, txn);
-    if (options.upgrade) options.upgrade(changes);
+    options.upgrade(changes, added);
   };
   for (Outcome outcome{}; (outcome = attempt(open_all)) != Outcome::committed;) {
     outcome == Outcome::map_full ? grow(Space::normal) : adopt_map();
@@ -257,7 +290,10 @@ EnvState::Outcome EnvState::attempt(const std::function<void(MDB_txn*)>& body) {
     return Outcome::map_full;
   }
   const int code = mdb_txn_commit(txn);
-  if (code == MDB_SUCCESS) return Outcome::committed;
+  if (code == MDB_SUCCESS) {
+    fill_file();
+    return Outcome::committed;
+  }
   if (code == MDB_MAP_FULL) return Outcome::map_full;
   // A full disk is met while data pages are written, before anything points at them; LMDB itself
   // refuses to go on (MDB_PANIC) when it was the meta page. Any other failure may have lost pages
@@ -343,6 +379,15 @@ void EnvState::grow_to(std::uint64_t octets) {
   const std::uint64_t size = info().me_mapsize;
   const std::uint64_t want = std::min(whole_pages(octets), octets_max);
   if (want > size) resize(want);
+}
+
+// A full disk must not keep records from being removed: then there is no mark.
+void EnvState::mark() {
+  try {
+    marker.set();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_space) throw;
+  }
 }
 
 void EnvState::clear_stale_readers() {

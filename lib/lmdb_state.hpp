@@ -13,6 +13,7 @@
 
 #include "lib/lmdb.hpp"
 #include "lib/lmdb_file.hpp"
+#include "lib/lmdb_marker.hpp"
 
 namespace loam::lmdb {
 
@@ -97,6 +98,9 @@ struct EnvState {
   /// Makes the map at least that large, as far as the cap allows. Writer only.
   void grow_to(std::uint64_t octets);
 
+  /// Makes the mark that the store is written, unless it is made. Writer only.
+  void mark();
+
   /// Clears the slots of dead readers, at most once a minute. Writer only.
   void clear_stale_readers();
 
@@ -105,6 +109,7 @@ struct EnvState {
   std::vector<MDB_dbi> handles;
   std::uint64_t octets_max;
   std::mutex writer;
+  Marker marker;  ///< writer only
   bool map_full = false;            ///< a put of the running transaction found no room; writer only
   std::atomic<bool> failed{false};  ///< a commit failed: nothing is acknowledged until reopened
   pid_t process;
@@ -115,6 +120,8 @@ struct EnvState {
   void open_tables(const EnvOptions& options);
   bool find_tables();
   void make_tables(const EnvOptions& options);
+  void check_after_restart() const;
+  void fill_file();
   void resize(std::uint64_t octets);
   std::uint64_t whole_pages(std::uint64_t octets) const;
   std::uint64_t cap(Space space) const;

@@ -1,18 +1,13 @@
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#include <array>
 #include <cassert>
 #include <utility>
 
 #include "crdt/big_endian.hpp"
 #include "crdt/error.hpp"
+#include "lib/lmdb_checksum.hpp"
 #include "lib/lmdb_state.hpp"
 
 namespace loam::lmdb {
 namespace {
-
-constexpr std::size_t checksum_octets = 4;
 
 MDB_txn* txn_of(void* handle) { return static_cast<MDB_txn*>(handle); }
 MDB_cursor* cursor_of(void* handle) { return static_cast<MDB_cursor*>(handle); }
@@ -31,25 +26,12 @@ MDB_dbi table_of(const EnvState& env, Table table) {
   return env.handles[index];
 }
 
-// The key is the seed: a value under a wrong key does not verify either.
-std::uint32_t checksum(BytesView key, BytesView value) {
-  const XXH64_hash_t seed = XXH3_64bits(key.data(), key.size());
-  return static_cast<std::uint32_t>(XXH3_64bits_withSeed(value.data(), value.size(), seed));
-}
-
 // The name of the table of a handle, for messages.
 std::string table_name(const EnvState& env, MDB_dbi handle) {
   for (std::size_t i = 0; i < env.handles.size(); ++i) {
     if (env.handles[i] == handle) return env.tables[i];
   }
   return "?";
-}
-
-// Messages get logged and keys may be private: the entry is named by a hash.
-std::string entry_name(BytesView key) {
-  std::array<std::byte, 8> hash{};
-  store_u64(hash.data(), XXH3_64bits(key.data(), key.size()));
-  return "entry " + to_hex(hash);
 }
 
 BytesView verified(const EnvState& env, MDB_dbi table, BytesView key, BytesView stored) {

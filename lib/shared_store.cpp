@@ -35,11 +35,12 @@ void write_format(lmdb::WriteTxn& txn) {
   txn.put(table::meta, bytes_of(meta::format), format);
 }
 
-// Format 2 has one more table, `held`, which Env has just added; nothing else has changed since 1. A
-// file without a format is one that is being made.
-void upgrade(lmdb::WriteTxn& txn) {
-  if (!txn.get(table::meta, bytes_of(meta::format))) return;
-  if (check_format(txn) < store_format) write_format(txn);
+// Format 2 has one more table, `held`, which Env has just added; nothing else has changed since 1.
+void upgrade(lmdb::WriteTxn& txn, const std::vector<std::string>& added) {
+  if (check_format(txn) == store_format || added != std::vector<std::string>{"held"}) {
+    throw Error(ErrorCode::damaged, "shared store: table " + added.front() + " is missing");
+  }
+  write_format(txn);
 }
 
 }  // namespace
