@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "tests/sim/random_stream.hpp"
+#include "tests/sim/world.hpp"
+
+namespace loam::sim {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+constexpr std::size_t nowhere = ~std::size_t{0};
+constexpr std::uint64_t roomy_octets = std::uint64_t{64} << 20;
+
+}  // namespace
+
+// Which replicas can reach each other through replicas that declare the segment.
+std::map<std::string, std::vector<std::size_t>> World::components() const {
+  std::map<std::string, std::vector<std::size_t>> found;
+  for (const auto& replica : replicas_) {
+    for (const auto& [name, segment] : replica->shared.segments) found[name];
+  }
+  for (auto& [name, component] : found) {
+    for (const auto& replica : replicas_) {
+      const bool is_in = replica->has(name) && !replica->is_hostile;
+      component.push_back(is_in ? replica->index : nowhere);
+    }
+    for (std::size_t pass = 0; pass < replicas_.size(); ++pass) {
+      for (const auto& [left, right] : edges_) {
+        if (component[left] == nowhere || component[right] == nowhere) continue;
+        component[left] = component[right] = std::min(component[left], component[right]);
+      }
+    }
+  }
+  return found;
+}
+
+std::size_t World::diameter() const {
+  const std::size_t count = replicas_.size();
+  const std::size_t far = count + 1;
+  std::vector<std::vector<std::size_t>> ways(count, std::vector<std::size_t>(count, far));
+  for (std::size_t i = 0; i < count; ++i) ways[i][i] = 0;
+  for (const auto& [left, right] : edges_) ways[left][right] = ways[right][left] = 1;
+  for (std::size_t via = 0; via < count; ++via) {
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t j = 0; j < count; ++j) {
+        ways[i][j] = std::min(ways[i][j], ways[i][via] + ways[via][j]);
+      }
+    }
+  }
+  std::size_t most = 0;
+  for (const auto& row : ways) {
+    for (const std::size_t way : row) {
+      if (way < far) most = std::max(most, way);
+    }
+  }
+  return most;
+}
+
+bool World::is_equal(const Replica& left, const Replica& right) const {
+  return std::all_of(
+      left.shared.segments.begin(), left.shared.segments.end(), [&](const auto& segment) {
+        const auto other = right.shared.segments.find(segment.first);
+        return other == right.shared.segments.end() || other->second == segment.second;
+      });
+}
+
+bool World::all_equal() const {
+  return std::all_of(edges_.begin(), edges_.end(), [&](const auto& edge) {
+    return is_equal(*replicas_[edge.first], *replicas_[edge.second]);
+  });
+}
+
+void World::heal() {
+  Gen gen(mixed(scenario_.seed, 5));
+  seed_randomness(mixed(scenario_.seed, 6));
+  trace_.line("-- healing");
+  is_healing_ = true;
+  calm_down(gen);
+  if (trace_.has_failed()) return;
+  expected_at_end();
+  scenario_.setup.heals_by_links ? heal_by_links(gen) : heal_by_rounds(gen);
+  if (!trace_.has_failed()) check_end();
+}
+
+// The faults are over: links are cut for the last time, every job is committed or lost with its
+// process, every machine runs, and full stores get more room.
+void World::calm_down(Gen& gen) {
+  const bool loses = gen.coin();
+  for (const auto& link : links_) {
+    for (End& end : link->ends) {
+      end.inbox.clear();
+      end.is_cut = true;
+    }
+  }
+  for (const auto& replica : replicas_) {
+    for (std::size_t i = 0; i < replica->processes.size() && !loses; ++i) {
+      Process& process = *replica->processes[i];
+      while (!process.queue.empty()) commit(process, 100, Fate::normal, gen);
+    }
+    const bool has_stopped = loses || replica->processes.empty() || scenario_.setup.small_maps;
+    if (has_stopped) end_all(*replica);
+    if (scenario_.setup.small_maps) replica->config.map_octets_max = roomy_octets;
+    if (replica->processes.empty()) (void)reopened(*replica);
+  }
+  std::erase_if(links_, [](const auto&) { return true; });
+  // The hostile one is known by now, and nobody talks to it any more.
+  std::erase_if(edges_, [&](const auto& edge) {
+    return replicas_[edge.first]->is_hostile || replicas_[edge.second]->is_hostile;
+  });
+}
+
+// One round between the two ends of every edge, again and again, at most as often as news needs to
+// cross the federation, and once more to see that there are none.
+void World::heal_by_rounds(Gen& gen) {
+  const std::size_t rounds_max = diameter() + 2;
+  for (std::size_t round = 0; round < rounds_max && !all_equal(); ++round) {
+    for (std::size_t edge = 0; edge < edges_.size() && !trace_.has_failed(); ++edge) {
+      Link* const link = connect(edge, gen, true);
+      if (!trace_.expect(link != nullptr, "healed, and still not connected")) return;
+      const Replica& left = *replicas_[edges_[edge].first];
+      const Replica& right = *replicas_[edges_[edge].second];
+      (void)advance(now_ + 9s, gen);
+      if (trace_.has_failed()) return;
+      trace_.expect(link->is_over(), "a round does not end");
+      const SessionReport& report = link->ends[0].session->report();
+      trace_.expect(report.problem.empty(), "a round ends with a problem: " + report.problem);
+      trace_.expect(report.converged, "a round ends without having converged");
+      trace_.expect(is_equal(left, right), "a round leaves two replicas different");
+    }
+  }
+  trace_.expect(all_equal(), "replicas differ after " + std::to_string(rounds_max) + " rounds");
+}
+
+// Live links: what was missed arrives at once, what went wrong is noticed at the next states.
+void World::heal_by_links(Gen& gen) {
+  for (std::size_t edge = 0; edge < edges_.size(); ++edge) {
+    trace_.expect(connect(edge, gen, false) != nullptr, "healed, and still not connected");
+  }
+  settle(gen);
+  const bool must_be_equal = !has_rolled_back_ && !is_tainted();
+  trace_.expect(all_equal() || !must_be_equal || trace_.has_failed(),
+                "live links leave replicas different");
+  for (std::size_t pass = 0; pass < diameter() + 2 && !all_equal(); ++pass) {
+    (void)advance(now_ + 16s, gen);
+  }
+  trace_.expect(all_equal() || trace_.has_failed(), "replicas differ although all links are good");
+}
+
+}  // namespace loam::sim

@@ -1,0 +1,340 @@
+#include <algorithm>
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+#include "tests/sim/world.hpp"
+
+namespace loam::sim {
+namespace {
+
+const std::vector<std::string> names{"a", "b", "c", "d", "e", "f", "g", "h"};
+
+// Types that name a shared segment, and where they ought to go.
+const std::vector<std::pair<std::string, std::string>> shared_types{
+    {"lesson", "lessons_learned"}, {"pattern", "org_patterns"}, {"failure", "common_failures"}};
+
+Map payload_of(const std::string& type, const std::string& name) {
+  if (type == "failure") return {{"error_signature", name}};
+  return {{type == "pattern" ? "name" : "title", name}};
+}
+
+Bytes content_of(const std::string& type, const std::string& name) {
+  return encode(Map{{"payload", payload_of(type, name)}, {"type", type}});
+}
+
+/// A set segment of a replica, and the type of what is written there.
+struct SetTarget {
+  std::string segment;
+  std::string type;
+};
+
+SetTarget set_target(const Replica& replica, Gen& gen) {
+  if (replica.has("extra_notes") && gen.one_in(3)) return {"extra_notes", "note"};
+  const std::size_t which = gen.one_in(4) ? 1 + gen.index(2) : 0;
+  return {shared_types[which].second, shared_types[which].first};
+}
+
+std::string map_target(const Replica& replica, Gen& gen) {
+  return replica.has("extra_goals") && gen.coin() ? "extra_goals" : "governance_meta";
+}
+
+PacketId packet_id(Gen& gen) {
+  PacketId id;
+  for (std::byte& octet : id.bytes) octet = static_cast<std::byte>(gen.below(256));
+  return id;
+}
+
+// The next dot of a process in a segment. The store must have it: of the process's own actor, or of a
+// new one that no process has written under.
+std::optional<Dot> next_dot(Judgement& judgement, const std::string& segment,
+                            const std::map<ActorId, std::uint64_t>& known) {
+  const Dots& stored = judgement.stored.model.segments.at(segment).covered;
+  const Dots& model = judgement.shared.segments.at(segment).covered;
+  if (judgement.actor) {
+    const auto at = model.find(*judgement.actor);
+    const std::uint64_t last = at == model.end() ? 0 : at->second.highest();
+    const Dot dot{*judgement.actor, last + 1};
+    if (contains(stored, dot)) return dot;
+  }
+  for (const auto& [actor, counters] : stored) {
+    const auto author = judgement.stored.model.authors.find(actor);
+    const bool is_own = author != judgement.stored.model.authors.end() &&
+                        author->second == judgement.process.replica.instance;
+    if (!is_own || known.contains(actor) || model.contains(actor)) continue;
+    judgement.actor = actor;
+    judgement.shared.authors.emplace(actor, author->second);
+    return contains(stored, Dot{actor, 1}) ? std::optional(Dot{actor, 1}) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// What a local write ought to lead to in a shared segment.
+struct Change {
+  std::string segment;
+  std::vector<Dot> superseded;
+  Bytes placeholder;  ///< a record that says the same, should the written one be gone already
+};
+
+bool says_the_same(Kind kind, BytesView left, BytesView right) {
+  if (kind == Kind::set) return decode_set_record(left).content == decode_set_record(right).content;
+  const MapRecord one = decode_map_record(left);
+  const MapRecord other = decode_map_record(right);
+  return one.key == other.key && one.value == other.value;
+}
+
+void supersede(Judgement& judgement, const std::string& segment, const std::vector<Dot>& dots) {
+  Dots& changed = judgement.changes[{segment, StoreId{}}];
+  for (const Dot& dot : dots) {
+    judgement.shared.segments.at(segment).live.erase(dot);
+    judgement.removed.emplace_back(segment, dot);
+    insert(changed, dot);
+  }
+}
+
+void write_dot(Judgement& judgement, const Change& change,
+               const std::map<ActorId, std::uint64_t>& known) {
+  SegmentModel& segment = judgement.shared.segments.at(change.segment);
+  const auto dot = next_dot(judgement, change.segment, known);
+  if (!dot) {
+    judgement.problem = change.segment + ": a write has no dot of its own";
+    return;
+  }
+  const auto& live = judgement.stored.model.segments.at(change.segment).live;
+  const auto stored = live.find(*dot);
+  const Bytes& record = stored == live.end() ? change.placeholder : stored->second;
+  if (!says_the_same(segment.kind, record, change.placeholder)) {
+    judgement.problem = change.segment + ": a write stored another record";
+  }
+  if (segment.kind == Kind::map && stored != live.end()) {
+    const auto stamp = decode_map_record(record).stamp;
+    for (const Dot& old : change.superseded) {
+      if (stamp > decode_map_record(segment.live.at(old)).stamp) continue;
+      judgement.problem = change.segment + ": a stamp is not greater than what it has seen";
+    }
+  }
+  supersede(judgement, change.segment, change.superseded);
+  segment.covered[dot->actor].insert(dot->counter);
+  segment.live[*dot] = record;
+  insert(judgement.changes[{change.segment, StoreId{}}], *dot);
+  judgement.written.push_back({change.segment, {*dot, record}});
+}
+
+std::vector<Dot> own_dots(const Judgement& judgement, const std::string& segment,
+                          BytesView content) {
+  std::vector<Dot> dots = dots_with_content(judgement.shared.segments.at(segment), content);
+  std::erase_if(dots, [&](const Dot& dot) {
+    return judgement.shared.authors.at(dot.actor) != judgement.process.replica.instance;
+  });
+  return dots;
+}
+
+bool has_value(const SegmentModel& segment, const std::string& key) {
+  const auto winner = winner_of(segment, key);
+  return winner && decode_map_record(segment.live.at(*winner)).value;
+}
+
+}  // namespace
+
+void World::write(Step step, Gen& gen) {
+  Replica& replica = *gen.pick(replicas_);
+  if (replica.processes.empty() && gen.coin()) return;
+  Process& process = process_of(replica, gen);
+  switch (step) {
+    case Step::add: return add(process, gen);
+    case Step::bulk_add: {
+      trace_.met("many writes in one commit");
+      for (std::uint64_t left = gen.between(17, 40); left > 0; --left) add(process, gen);
+      return commit(process, 100, Fate::normal, gen);
+    }
+    case Step::remove: return remove(process, gen);
+    case Step::revise: return revise(process, gen);
+    case Step::put: return put(process, gen);
+    case Step::erase: return erase(process, gen);
+    case Step::write_private: return write_private(process, gen);
+    default: return retry(process, gen);
+  }
+}
+
+void World::enqueue(Process& process, Job job, Effect effect, const std::string& what) {
+  trace_.line("process " + std::to_string(process.number) + ": " + what);
+  Todo todo;
+  todo.job = std::move(job);
+  todo.effect = std::move(effect);
+  todo.what = what;
+  process.queue.push_back(std::move(todo));
+}
+
+void World::add(Process& process, Gen& gen) {
+  const SetTarget target = set_target(process.replica, gen);
+  const std::string name = gen.one_in(3) ? "n" + std::to_string(gen.below(60)) : gen.pick(names);
+  PacketEnvelope packet;
+  packet.packet_type = target.type;
+  if (target.segment == "extra_notes") packet.segment = target.segment;
+  packet.payload = payload_of(target.type, name);
+  if (gen.coin()) packet.packet_id = packet_id(gen);
+  packet.metadata = {{"number", static_cast<std::int64_t>(++texts_made_)}};
+  if (scenario_.setup.large_records && gen.one_in(4)) {
+    packet.metadata["padding"] = std::string(gen.between(1'000, 12'000), 'p');
+  }
+  hand_over(process, packet);
+}
+
+void World::put(Process& process, Gen& gen) {
+  PacketEnvelope packet;
+  packet.packet_type = "memory_write";
+  packet.segment = map_target(process.replica, gen);
+  packet.payload = {{"key", gen.pick(names)},
+                    {"value", static_cast<std::int64_t>(gen.one_in(4) ? gen.below(2)
+                                                                      : ++texts_made_)}};
+  if (gen.coin()) packet.packet_id = packet_id(gen);
+  hand_over(process, packet);
+}
+
+// Everything private says the canary, in what is kept as in the key that it is kept under.
+void World::write_private(Process& process, Gen& gen) {
+  PacketEnvelope packet;
+  const std::string text = std::string(canary) + " " + std::to_string(++texts_made_);
+  const std::string key = std::string(canary) + "-" + gen.pick(names);
+  static const std::vector<std::string> types{"event", "insight", "trace", "observation",
+                                              "memory_write", "lessons", "shared"};
+  switch (gen.below(4)) {
+    case 0:
+      packet.packet_type = "memory_session_context";
+      packet.payload = {{"key", key}, {"value", text}};
+      break;
+    case 1:
+      packet.packet_type = "memory_drafts";
+      packet.payload = {{"text", text}};
+      break;
+    default:
+      packet.packet_type = gen.pick(types);
+      packet.payload = {{"text", text}};
+      if (gen.coin()) packet.thread_id = key;
+  }
+  if (gen.coin()) packet.packet_id = packet_id(gen);
+  hand_over(process, packet);
+}
+
+// A host that heard nothing hands the same packet over again.
+void World::retry(Process& process, Gen& gen) {
+  const auto& packets = process.replica.packets;
+  if (packets.empty()) return;
+  auto at = packets.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(gen.index(packets.size())));
+  trace_.met("a packet is handed over again");
+  hand_over(process, PacketEnvelope(at->second));
+}
+
+// The packet path of the product: the executor's rule, the checks, the plan, the jobs. Where it ought
+// to go is told here once more.
+void World::hand_over(Process& process, const PacketEnvelope& packet) {
+  std::string segment = packet.segment;
+  for (const auto& [type, named] : shared_types) {
+    if (segment.empty() && packet.packet_type == type) segment = named;
+  }
+  const std::string& type = packet.packet_type;
+  if (segment.empty() && type.starts_with("memory_") && type != "memory_write") {
+    segment = type.substr(7);
+  }
+  if (segment.empty()) segment = packet.thread_id.empty() ? "project_history" : "task_traces";
+  if (packet.packet_id) process.replica.packets.emplace(*packet.packet_id, packet);
+  const PlannedWrite plan = plan_write(process.stores, packet);
+  const std::string minted = plan.id.text();
+  auto jobs = write_jobs(process.stores, {plan}, [](auto, auto) {});
+  if (jobs.size() != 1) {
+    trace_.expect(false, "one packet is other than one job");
+    return;
+  }
+  const std::string named_type = !type.starts_with("memory_")   ? type
+                                 : segment == "project_history" ? "event"
+                                 : segment == "task_traces"     ? "trace"
+                                                                : "record";
+  const Bytes content = encode(Map{{"payload", packet.payload}, {"type", named_type}});
+  Effect effect = [this, packet, segment, content, minted](Judgement& now) {
+    const bool is_shared = now.shared.segments.contains(segment);
+    auto& remembered = is_shared ? now.shared.packets : now.priv.packets;
+    if (packet.packet_id && remembered.contains(*packet.packet_id)) {
+      trace_.met("a packet that was stored already");
+      return std::optional<ErrorCode>{};
+    }
+    std::string receipt;
+    const Value* key = find(packet.payload, "key");
+    const std::string name = key ? *key->get<std::string>() : "";
+    const Bytes value = key ? encode(*find(packet.payload, "value")) : Bytes{};
+    if (is_shared && !key) {
+      write_dot(now,
+                {segment, own_dots(now, segment, content),
+                 encode(SetRecord{{}, content, encode(Map{})})},
+                actors_);
+      receipt = element_of(segment, content).text();
+    } else if (is_shared) {
+      write_dot(now, {segment, dots_with_key(now.shared.segments.at(segment), name),
+                      encode(MapRecord{{}, name, value})},
+                actors_);
+      receipt = name;
+    } else {
+      receipt = key ? name : packet.packet_id ? packet.packet_id->text() : minted;
+      now.priv.segments[segment][receipt] = key ? value : content;
+    }
+    if (packet.packet_id) remembered[*packet.packet_id] = receipt;
+    return std::optional<ErrorCode>{};
+  };
+  enqueue(process, std::move(jobs.front()), std::move(effect), "write to " + segment);
+}
+
+void World::remove(Process& process, Gen& gen) {
+  const SetTarget target = set_target(process.replica, gen);
+  const Bytes content = content_of(target.type, gen.pick(names));
+  const SegmentNumber number = process.shared.number(target.segment);
+  Job job;
+  job.space = lmdb::Space::removal;
+  job.shared = [=](SharedBatch& batch) {
+    batch.remove(number, element_of(target.segment, content));
+  };
+  Effect effect = [this, target, content](Judgement& now) -> std::optional<ErrorCode> {
+    const auto dots = dots_with_content(now.shared.segments.at(target.segment), content);
+    if (dots.empty()) return ErrorCode::not_found;
+    if (dots.size() > 1) trace_.met("a removal of several dots");
+    supersede(now, target.segment, dots);
+    return std::nullopt;
+  };
+  enqueue(process, std::move(job), std::move(effect), "remove from " + target.segment);
+}
+
+void World::revise(Process& process, Gen& gen) {
+  const SetTarget target = set_target(process.replica, gen);
+  const Bytes old = content_of(target.type, gen.pick(names));
+  const Bytes content = content_of(target.type, "revised " + gen.pick(names));
+  const Bytes meta = encode(Map{{"number", static_cast<std::int64_t>(++texts_made_)}});
+  const SegmentNumber number = process.shared.number(target.segment);
+  Job job;
+  job.shared = [=](SharedBatch& batch) {
+    batch.revise(number, element_of(target.segment, old), content, meta);
+  };
+  Effect effect = [this, target, old, content,
+                   meta](Judgement& now) -> std::optional<ErrorCode> {
+    const auto dots = dots_with_content(now.shared.segments.at(target.segment), old);
+    if (dots.empty()) return ErrorCode::not_found;
+    write_dot(now, {target.segment, dots, encode(SetRecord{{}, content, meta})}, actors_);
+    return std::nullopt;
+  };
+  enqueue(process, std::move(job), std::move(effect), "revise in " + target.segment);
+}
+
+void World::erase(Process& process, Gen& gen) {
+  const std::string segment = map_target(process.replica, gen);
+  const std::string key = gen.pick(names);
+  const SegmentNumber number = process.shared.number(segment);
+  Job job;
+  job.shared = [=](SharedBatch& batch) { batch.put(number, key, std::nullopt); };
+  Effect effect = [this, segment, key](Judgement& now) -> std::optional<ErrorCode> {
+    const SegmentModel& held = now.shared.segments.at(segment);
+    if (!has_value(held, key)) return ErrorCode::not_found;
+    write_dot(now, {segment, dots_with_key(held, key), encode(MapRecord{{}, key, std::nullopt})},
+              actors_);
+    return std::nullopt;
+  };
+  enqueue(process, std::move(job), std::move(effect), "erase from " + segment);
+}
+
+}  // namespace loam::sim

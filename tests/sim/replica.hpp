@@ -1,0 +1,125 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/apply_job.hpp"
+#include "lib/committer.hpp"
+#include "lib/store_source.hpp"
+#include "lib/write_plan.hpp"
+#include "tests/sim/model.hpp"
+
+namespace loam::sim {
+
+struct Process;
+
+/// What the oracle makes of one commit: the state that it ought to lead to, and what is true from then
+/// on. Taken over when the commit is known to be durable.
+struct Judgement {
+  Process& process;
+  const Readback& stored;
+  StoreModel shared;
+  PrivateModel priv;
+  Changes changes;
+  std::optional<ActorId> actor;
+  std::vector<std::pair<std::string, std::pair<Dot, Bytes>>> written;  ///< by segment
+  std::vector<std::pair<std::string, Dot>> removed;
+  std::string problem;  ///< what no correct store would have done
+};
+
+/// Carries out in the models what a job ought to do. Answers with the error that it ought to end in;
+/// absent: none.
+using Effect = std::function<std::optional<ErrorCode>(Judgement&)>;
+
+/// A job on its way through a process.
+struct Todo {
+  struct Outcome {
+    bool is_told = false;
+    std::exception_ptr failure;
+  };
+
+  Job job;
+  Effect effect;
+  std::string what;
+  std::function<void(const Outcome&)> then;  ///< the process hears of it; may be empty
+  std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>();
+};
+
+/// One directory of an instance, and all that the oracle knows of it.
+struct Replica {
+  struct Snapshot {
+    std::string shared_file;
+    std::string private_file;
+    StoreModel shared;
+    PrivateModel priv;
+  };
+
+  std::size_t index = 0;
+  std::string dir;
+  InstanceId instance;
+  std::unique_ptr<SegmentTable> table;
+  Config config;
+  bool is_hostile = false;
+  std::int64_t clock_offset_ms = 0;
+  std::int64_t clock_drift = 0;  ///< thousandths
+  std::vector<std::unique_ptr<Process>> processes;
+  std::vector<Snapshot> snapshots;
+
+  StoreId id;
+  StoreModel shared;
+  PrivateModel priv;
+  std::map<std::string, JournalId> journals;
+  std::map<std::string, std::uint64_t> heads;
+  std::int64_t clock_ms = 0;  ///< the greatest that its stored clock has read
+  std::map<PacketId, PacketEnvelope> packets;  ///< everything that a caller handed over
+
+  bool has(const std::string& segment) const { return shared.segments.contains(segment); }
+};
+
+/// One process that has the stores of a replica open.
+struct Process {
+  Process(Replica& owner, std::uint64_t session, std::function<std::int64_t()> clock)
+      : replica(owner),
+        number(session),
+        now_ms(std::move(clock)),
+        shared(owner.dir + "/shared", *owner.table, owner.config, owner.instance,
+               StoreIdentity{"replica-" + std::to_string(owner.index), federation_id()}),
+        priv(owner.dir + "/private", *owner.table, owner.config),
+        source(shared),
+        stores{*owner.table, shared, priv, now_ms},
+        committer(shared, priv, now_ms, [this] { has_committed = true; }) {}
+
+  static FederationId federation_id() {
+    FederationId id;
+    id.bytes.fill(std::byte{9});
+    return id;
+  }
+
+  Replica& replica;
+  std::uint64_t number;
+  std::function<std::int64_t()> now_ms;
+  SharedStore shared;
+  PrivateStore priv;
+  StoreSource source;
+  WriteStores stores;
+  Committer committer;
+  Refusals refusals;
+  std::deque<Todo> queue;
+  std::vector<Todo> held;            ///< lazy ones, already answered
+  std::optional<ActorId> actor;      ///< once it has written
+  std::optional<std::uint64_t> stream;  ///< its randomness, when it is to be another's
+  std::uint64_t seen = 0;            ///< the last transaction that its sessions were told of
+  bool has_committed = false;
+};
+
+/// The private environment of a process, read back.
+PrivateModel read_private(const Process& process);
+
+/// What differs first; empty: nothing.
+std::string difference(const PrivateModel& wanted, const PrivateModel& found);
+
+}  // namespace loam::sim

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <filesystem>
+
+#include "tests/sim/canary.hpp"
+#include "tests/sim/disk_faults.hpp"
+#include "tests/sim/replica.hpp"
+#include "tests/sim/scenario.hpp"
+#include "tests/sim/trace.hpp"
+#include "tests/support/gen.hpp"
+#include "transport/session.hpp"
+
+namespace loam::sim {
+
+using ::test::Gen;
+
+/// One side of a connection.
+struct End {
+  std::size_t replica = 0;
+  Process* process = nullptr;  ///< null: it has ended
+  std::unique_ptr<Session> session;
+  SessionLimits limits;
+  std::optional<Hello> peer;        ///< as it said it
+  std::deque<Bytes> inbox;          ///< frames on their way here
+  bool is_stalled = false;          ///< nothing arrives, and nobody is told
+  bool is_cut = false;
+  bool was_truncated = false;       ///< the next frame is damaged: it must be refused
+  std::optional<Time> wake;
+  std::optional<Close> close;
+  std::map<std::uint64_t, std::string> segments;  ///< how this side numbers them
+  std::uint64_t chunk_octets = 0;                 ///< sent by this side
+  std::size_t largest_chunk = 0;
+  std::uint64_t acked_octets = 0;                 ///< of those, confirmed by the other
+  std::vector<Bytes> said;                        ///< of a hostile side: what it may say again
+
+  bool is_up() const noexcept { return session && !close && !is_cut; }
+};
+
+struct Link {
+  std::array<End, 2> ends;
+  std::uint64_t number = 0;
+  std::size_t edge = 0;
+  bool is_once = false;
+  bool is_broken = false;  ///< nothing new travels; what is on its way may still arrive
+
+  bool is_over() const noexcept { return !ends[0].is_up() && !ends[1].is_up(); }
+};
+
+/// What is true of one segment of the federation, whoever holds it.
+struct Truth {
+  std::map<Dot, Bytes> written;
+  std::set<Dot> removed;
+  std::set<Dot> acknowledged;
+  std::set<Dot> lost;  ///< a store that held it went back to a backup from before
+};
+
+/// One run: replicas with real stores, sessions over a network in memory, faults, then healing. Every
+/// step is held against the oracle. Uses the current directory, which is empty and its own.
+class World {
+ public:
+  World(const Scenario& scenario, const Switches& switches, Trace& trace);
+  ~World();
+
+  void run();
+
+ private:
+  enum class Fate { normal, crash_before, crash_after, disk_error };
+
+  // world.cpp: the replicas.
+  void choose_replicas();
+  void choose_edges();
+  Replica& make_replica(std::size_t index, Gen& gen);
+  std::int64_t wall_ms(const Replica& replica) const;
+  Process& open(Replica& replica);
+  Process* reopened(Replica& replica);
+  void end(Process& process);
+  void end_all(Replica& replica);
+  void step(std::size_t number, const Event& event);
+  Process* any_process(Gen& gen, bool with_work = false);
+  Process& process_of(Replica& replica, Gen& gen);
+
+  // local_writes.cpp
+  void write(Step step, Gen& gen);
+  void add(Process& process, Gen& gen);
+  void remove(Process& process, Gen& gen);
+  void revise(Process& process, Gen& gen);
+  void put(Process& process, Gen& gen);
+  void erase(Process& process, Gen& gen);
+  void write_private(Process& process, Gen& gen);
+  void retry(Process& process, Gen& gen);
+  void hand_over(Process& process, const PacketEnvelope& packet);
+  void enqueue(Process& process, Job job, Effect effect, const std::string& what);
+
+  // commits.cpp
+  void commit(Process& process, std::size_t count, Fate fate, Gen& gen);
+  std::vector<Todo> take(Process& process, std::size_t count);
+  bool hold_if_lazy(Process& process, std::vector<Todo>& todos);
+  void judge(Process& process, std::vector<Todo>& todos, bool is_faulty);
+  void settle_uncertain(Replica& replica, std::optional<ActorId> actor,
+                        std::vector<Todo>& todos);
+  void run_effects(Judgement& judgement, const std::vector<Todo>& todos, bool all,
+                   bool is_faulty);
+  void accept(Replica& replica, Judgement& judgement, bool is_told);
+  void tell(Process& process, std::vector<Todo>& todos, Gen& gen);
+  void fold(Process& process);
+
+  // disasters.cpp
+  void disaster(Step step, Gen& gen);
+  void snapshot(Replica& replica);
+  void restore(Replica& replica, Gen& gen, bool in_place);
+  void clone(Replica& replica, Gen& gen);
+  void flip(Replica& replica, Gen& gen);
+  void drop_journal(Process& process);
+
+  // network.cpp
+  Link* connect(std::size_t edge, Gen& gen, bool is_once);
+  Link* any_link(Gen& gen);
+  void perform(Link& link, int side, std::vector<Action> actions);
+  void send(Link& link, int side, Bytes frame);
+  void apply(Link& link, int side, Apply change);
+  bool deliver(Link& link, int side);
+  bool wake(Link& link, int side);
+  void tell_changed(Process& process);
+  void cut(Link& link, bool loses_inbox);
+  void network(Step step, Gen& gen);
+  void travel(Link& link, Gen& gen);
+  bool poll(Process& process);
+  void settle(Gen& gen);
+  bool advance(Time until, Gen& gen);
+
+  // hostile.cpp
+  Bytes corrupted(Link& link, int side, const Bytes& frame);
+  bool may_be_claimed(const Delta& delta, const Authors& authors) const;
+  void inject(Gen& gen);
+
+  // healing.cpp
+  void heal();
+  void calm_down(Gen& gen);
+  void heal_by_rounds(Gen& gen);
+  void heal_by_links(Gen& gen);
+  std::size_t diameter() const;
+  bool is_equal(const Replica& left, const Replica& right) const;
+  bool all_equal() const;
+  std::map<std::string, std::vector<std::size_t>> components() const;
+
+  // oracle.cpp
+  void check_store(Process& process, const Judgement& judgement);
+  void check_journal(Replica& replica, const Judgement& judgement);
+  void check_positions(const Replica& replica, const Judgement& judgement);
+  void check_claims(const Replica& replica, const Apply& change);
+  void check_frame(Link& link, int side, const Bytes& frame);
+  void check_chunk(const End& from, const std::string& segment, const Delta& delta);
+  void check_close(const Link& link, int side);
+  void check_alarm(const Replica& replica, const std::string& text);
+  void expected_at_end();
+  void check_end();
+  void check_winners(Process& process);
+  void check_files(const Replica& replica);
+  bool is_tainted() const { return scenario_.setup.hostile; }
+
+  Scenario scenario_;
+  Switches switches_;
+  Trace& trace_;
+  Gen setup_gen_;
+  Time now_{1'000};
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<std::pair<std::size_t, std::size_t>> edges_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::uint64_t processes_made_ = 0;
+  std::uint64_t texts_made_ = 0;
+  std::uint64_t links_made_ = 0;
+  bool is_healing_ = false;
+  bool has_rolled_back_ = false;  ///< a file was overwritten in place
+  bool has_disk_failed_ = false;
+  CanaryScanner scanner_;
+
+  std::map<std::string, Truth> truth_;
+  std::map<ActorId, std::uint64_t> actors_;        ///< which process minted it
+  std::map<ActorId, InstanceId> honest_authors_;
+  std::map<JournalId, std::map<std::uint64_t, Dots>> journal_log_;
+  std::map<std::pair<std::string, std::size_t>, std::set<Dot>> expected_;  ///< at the end
+};
+
+/// One run in the directory. Nothing it throws escapes: that is a failure too.
+void run_world(const Scenario& scenario, const Switches& switches,
+               const std::filesystem::path& dir, Trace& trace);
+
+}  // namespace loam::sim
