@@ -137,6 +137,7 @@ class Check {
       meta_ = second.transaction > first.transaction ? first : second;
       if (meta_.transaction != *options_.transaction) return false;
     }
+    check_roots(meta_);
     check_turns(first.transaction, second.transaction);
     page_octets_ = meta_.free.page_octets;
     struct stat status {};

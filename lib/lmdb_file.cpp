@@ -71,6 +71,11 @@ DataFile check_once(const std::filesystem::path& path) {
     damaged(path, "its meta pages disagree about the page size");
   }
   const format::MetaPage& newer = second.transaction > first.transaction ? second : first;
+  try {
+    check_roots(newer);
+  } catch (const PageFault& fault) {
+    damaged(path, fault.what());
+  }
   // The size is asked for last: a live writer extends the file before it writes a meta page.
   const std::uint64_t size = size_of(file, path);
   const std::uint64_t page = newer.free.page_octets;

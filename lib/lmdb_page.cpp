@@ -100,10 +100,13 @@ format::MetaPage parse_meta(BytesView octets) {
                         page.last_page >= 1 && page.last_page <= format::last_page_max &&
                         page.free.flags == format::integer_keys && page.main.flags == 0;
   if (!is_sound) throw PageFault("a meta page does not make sense");
-  if (!is_inside(page.free, page.last_page) || !is_inside(page.main, page.last_page)) {
+  return page;
+}
+
+void check_roots(const format::MetaPage& meta) {
+  if (!is_inside(meta.free, meta.last_page) || !is_inside(meta.main, meta.last_page)) {
     throw PageFault("its meta page points outside");
   }
-  return page;
 }
 
 bool is_before(BytesView left, BytesView right, KeyOrder order) noexcept {

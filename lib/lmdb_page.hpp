@@ -37,6 +37,10 @@ enum class KeyOrder { octets, integers };
 /// Takes one of the two meta pages apart: magic, version, page size, roots. Throws PageFault.
 format::MetaPage parse_meta(BytesView octets);
 
+/// Throws PageFault unless the trees begin inside the file. To be asked of the newer meta page only: when
+/// a disk refuses one, LMDB puts the number of the older transaction back, and leaves the new roots.
+void check_roots(const format::MetaPage& meta);
+
 /// Takes a page apart: number, flags, bounds, every node inside the page and beside the others, keys
 /// of a legal size in ascending order. Throws PageFault.
 Page parse_page(BytesView octets, format::PageNumber number, KeyOrder order);
