@@ -16,8 +16,8 @@ namespace loam::test {
 /// A directory, 0700, that is gone at the end of its scope.
 class Scratch {
  public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "loam.XXXXXX").string();
+  explicit Scratch(const std::filesystem::path& inside = std::filesystem::temp_directory_path()) {
+    std::string pattern = (inside / "loam.XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no scratch directory");
     path_ = pattern;
   }

@@ -1,0 +1,212 @@
+#include "tests/crash/workload.hpp"
+
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "tests/lib/scratch.hpp"
+
+namespace loam::test {
+namespace {
+
+constexpr std::uint64_t small_map_octets = 128 * 1024;
+
+// As lib/private_store.cpp names them.
+const std::vector<std::string> private_tables{"meta", "segs", "counts",    "rec",
+                                              "reg",  "packets", "packet_log"};
+
+lmdb::EnvOptions options(const std::filesystem::path& dir, std::uint64_t octets_start,
+                         const std::vector<std::string>& tables) {
+  return {.dir = dir,
+          .octets_start = octets_start,
+          .octets_max = crash_config().map_octets_max,
+          .tables = tables};
+}
+
+// Two parts of a context that have nothing in common and are the whole together.
+std::pair<Context, Context> halves(const Context& context) {
+  std::pair<Context, Context> parts;
+  bool is_first = true;
+  for (const auto& [actor, ranges] : context) {
+    for (const Range& range : ranges) {
+      const std::uint64_t middle = range.first + (range.last - range.first) / 2;
+      (is_first ? parts.first : parts.second).insert(actor, Range{range.first, middle});
+      is_first = !is_first;
+      if (middle == range.last) continue;
+      (is_first ? parts.first : parts.second).insert(actor, Range{middle + 1, range.last});
+      is_first = !is_first;
+    }
+  }
+  return parts;
+}
+
+Delta part_of(const Delta& delta, const Context& context) {
+  Delta part{context, {}};
+  for (const auto& [dot, record] : delta.live) {
+    if (context.contains(dot)) part.live.emplace(dot, record);
+  }
+  return part;
+}
+
+/// A run that is being recorded.
+class Run {
+ public:
+  Run(const std::filesystem::path& dir, std::uint64_t seed, Plant plant)
+      : dir_(dir), gen_(seed), plant_(plant), watch_(dir), model_(crash_config().journal_entries_max) {
+    using Kind = DiskEvent::Kind;
+    recording_.shared.resize(1);
+    recording_.priv.resize(1);
+    watch_.mark(Kind::begun, shared_name, 1);
+    watch_.mark(Kind::begun, private_name, 1);
+    open();
+    watch_.mark(Kind::acknowledged, shared_name, 1);
+    watch_.mark(Kind::acknowledged, private_name, 1);
+    const SharedState found = read_state(stores_->shared);
+    model_.founded(found);
+    recording_.shared.push_back(found);
+    recording_.priv.push_back(private_model_.state());
+  }
+
+  void step() {
+    const Step step = script_.next(gen_, model_.site());
+    switch (step.kind) {
+      case Step::Kind::reopen:
+        stores_.reset();
+        return open();
+      case Step::Kind::fold:
+      case Step::Kind::drop_journals: return own_work(step);
+      case Step::Kind::commit: break;
+    }
+    if (!step.shared.empty()) commit_shared(step);
+    if (!step.priv.empty()) commit_private(step);
+  }
+
+  Recording end() {
+    for (const std::string& environment : {shared_name, private_name}) {
+      recording_.locks[environment] = read_file(dir_ / environment / "lock.mdb");
+    }
+    stores_.reset();
+    for (const std::string& environment : {shared_name, private_name}) {
+      recording_.data[environment] = read_file(dir_ / environment / "data.mdb");
+    }
+    recording_.events = watch_.events();
+    return std::move(recording_);
+  }
+
+ private:
+  void open() { stores_ = std::make_unique<Stores>(dir_, small_map_octets); }
+
+  template <class Commit>
+  void acknowledge(const std::string& environment, std::size_t number, Commit&& commit) {
+    using Kind = DiskEvent::Kind;
+    watch_.mark(Kind::begun, environment, number);
+    const bool is_early = plant_ == Plant::early_acknowledgement;
+    if (is_early) watch_.mark(Kind::acknowledged, environment, number);
+    commit();
+    if (!is_early) watch_.mark(Kind::acknowledged, environment, number);
+  }
+
+  void commit_shared(const Step& step) {
+    acknowledge(shared_name, recording_.shared.size(), [&] { commit_planted(step); });
+    model_.become(stores_->shared.own_actor(step.now_ms));
+    model_.commit(step.shared, step.now_ms);
+    compare();
+  }
+
+  // Does what the step says, in one transaction unless a mistake is planted.
+  void commit_planted(const Step& step) {
+    std::vector<Action> before;
+    std::vector<Action> actions = step.shared;
+    for (Action& action : actions) {
+      if (action.kind != Action::Kind::join) continue;
+      if (plant_ == Plant::split_delta) {
+        const auto [first, second] = halves(action.delta.context);
+        before.push_back(action);
+        before.back().delta = part_of(action.delta, first);
+        before.back().position.reset();
+        action.delta = part_of(action.delta, second);
+      } else if (plant_ == Plant::early_position) {
+        before.push_back(action);
+        before.back().delta = {};
+        action.position.reset();
+      }
+    }
+    commit(stores_->shared, before, step.now_ms);
+    commit(stores_->shared, actions, step.now_ms);
+  }
+
+  void commit_private(const Step& step) {
+    acknowledge(private_name, recording_.priv.size(),
+                [&] { commit(stores_->priv, step.priv, step.now_ms); });
+    private_model_.commit(step.priv, step.now_ms);
+    recording_.priv.push_back(private_model_.state());
+    const std::string what = difference(read_state(stores_->priv), private_model_.state());
+    if (!what.empty()) throw std::logic_error("store and model: " + what);
+  }
+
+  // What the writer does by itself. A fold changes nothing that anyone could see.
+  void own_work(const Step& step) {
+    const bool drops = step.kind == Step::Kind::drop_journals;
+    acknowledge(shared_name, recording_.shared.size(), [&] {
+      stores_->shared.env().write([&](lmdb::WriteTxn& txn) {
+        SharedBatch batch(stores_->shared, txn, step.now_ms);
+        drops ? batch.drop_journals() : batch.fold();
+        batch.finish();
+      });
+    });
+    if (drops) model_.drop_journals(read_state(stores_->shared));
+    compare();
+  }
+
+  void compare() {
+    recording_.shared.push_back(model_.state());
+    // Two transactions make other journal entries than one.
+    if (plant_ == Plant::split_delta) {
+      recording_.shared.back() = read_state(stores_->shared);
+      return;
+    }
+    const std::string what = difference(read_state(stores_->shared), recording_.shared.back());
+    if (!what.empty()) throw std::logic_error("store and model: " + what);
+  }
+
+  std::filesystem::path dir_;
+  Gen gen_;
+  Plant plant_;
+  DiskWatch watch_;
+  Script script_;
+  SharedModel model_;
+  PrivateModel private_model_;
+  std::unique_ptr<Stores> stores_;
+  Recording recording_;
+};
+
+}  // namespace
+
+std::filesystem::path memory_directory() {
+  const std::filesystem::path memory = "/dev/shm";
+  return access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+}
+
+InstanceId own_instance() { return id_of<InstanceId>(1); }
+
+Config crash_config() {
+  Config config;
+  config.journal_entries_max = 10;
+  return config;
+}
+
+Stores::Stores(const std::filesystem::path& dir, std::uint64_t octets_start)
+    : shared_env(lmdb::Env::open(options(dir / shared_name, octets_start, shared_table_names()))),
+      private_env(lmdb::Env::open(options(dir / private_name, octets_start, private_tables))),
+      shared(dir / shared_name, segments, crash_config(), own_instance(),
+             StoreIdentity{"alpha", id_of<FederationId>(9)}),
+      priv(dir / private_name, segments, crash_config()) {}
+
+Recording record(const std::filesystem::path& dir, std::uint64_t seed, int steps, Plant plant) {
+  seed_random_octets(seed);
+  Run run(dir, seed, plant);
+  for (int i = 0; i < steps; ++i) run.step();
+  return run.end();
+}
+
+}  // namespace loam::test

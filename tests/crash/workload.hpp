@@ -1,0 +1,62 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/crash/disk_watch.hpp"
+#include "tests/crash/script.hpp"
+
+namespace loam::test {
+
+inline const std::string shared_name = "shared";
+inline const std::string private_name = "private";
+
+/// Where files live in memory, when the system has such a place: syncing them takes no time.
+std::filesystem::path memory_directory();
+
+/// The instance that writes.
+InstanceId own_instance();
+
+/// The configuration of every store here: a short journal, so that it is trimmed.
+Config crash_config();
+
+/// Both environments of one instance, open.
+struct Stores {
+  /// Opens them, or makes them. `octets_start` is the size of new maps: small, so that they grow.
+  Stores(const std::filesystem::path& dir, std::uint64_t octets_start);
+
+  /// The small maps are made by whoever opens the environment first in a process.
+  std::shared_ptr<lmdb::Env> shared_env;
+  std::shared_ptr<lmdb::Env> private_env;
+  SegmentTable segments;
+  SharedStore shared;
+  PrivateStore priv;
+};
+
+/// Mistakes on purpose, which the tests must notice.
+enum class Plant : std::uint8_t {
+  none,
+  early_acknowledgement,  ///< a commit is acknowledged before it begins
+  split_delta,            ///< what a peer sent is joined in two transactions
+  early_position,         ///< a position is stored in a transaction before its records
+};
+
+/// What a run did to the disk, and every state that it went through. States of each environment have
+/// numbers: 0 is a store that nobody has been promised yet, 1 the new one.
+struct Recording {
+  std::vector<DiskEvent> events;
+  std::vector<SharedState> shared;
+  std::vector<PrivateState> priv;
+  std::map<std::string, std::string> locks;  ///< the lock file of each environment at the end, in use
+  std::map<std::string, std::string> data;   ///< its data file then
+};
+
+/// Runs that many steps of a script in an empty directory. Throws std::logic_error when the store and
+/// the model disagree while nothing has failed.
+Recording record(const std::filesystem::path& dir, std::uint64_t seed, int steps,
+                 Plant plant = Plant::none);
+
+}  // namespace loam::test
