@@ -25,8 +25,8 @@ void copy_into(Bytes& to, std::uint64_t offset, BytesView octets) {
 
 }  // namespace
 
-DiskModel::DiskModel(const std::filesystem::path& dir, Syncs syncs)
-    : file_(dir / "data.mdb"), aside_(dir.string() + ".aside"), syncs_(syncs) {
+DiskModel::DiskModel(const std::filesystem::path& dir)
+    : file_(dir / "data.mdb"), aside_(dir.string() + ".aside") {
   descriptor_ = ::open(aside_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   assert(descriptor_ >= 0);
 }

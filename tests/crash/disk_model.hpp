@@ -26,12 +26,17 @@ enum class Syncs : std::uint8_t {
 class DiskModel {
  public:
   /// `dir` is the directory of one environment and exists.
-  DiskModel(const std::filesystem::path& dir, Syncs syncs);
+  explicit DiskModel(const std::filesystem::path& dir);
   DiskModel(const DiskModel&) = delete;
   DiskModel& operator=(const DiskModel&) = delete;
   ~DiskModel();
 
   void follow(const DiskEvent& event);
+
+  /// From now on the disk honours these only.
+  void honour(Syncs syncs) noexcept { syncs_ = syncs; }
+
+  bool has_unsynced() const noexcept { return !pending_.empty() || !lost_.empty(); }
 
   /// Makes the file what it may be after a power failure now. Says how, for people.
   std::string fail(Gen& gen);
@@ -62,7 +67,7 @@ class DiskModel {
 
   std::filesystem::path file_;
   std::filesystem::path aside_;  ///< where the real file stays while it has no name
-  Syncs syncs_;
+  Syncs syncs_ = Syncs::all;
   int descriptor_ = -1;
   Bytes durable_;              ///< what is on the disk for certain
   Bytes cache_;

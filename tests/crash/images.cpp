@@ -1,5 +1,7 @@
 #include "tests/crash/images.hpp"
 
+#include <algorithm>
+
 #include "tests/lib/scratch.hpp"
 #include "tests/lib/store_walk.hpp"
 
@@ -16,6 +18,7 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t number) { return Gen(seed 
 struct Allowed {
   std::size_t acknowledged = 0;
   std::size_t begun = 0;
+  std::size_t found = 0;
 
   std::string text() const {
     return "state " + std::to_string(acknowledged) + " is acknowledged, " + std::to_string(begun) +
@@ -33,9 +36,11 @@ bool is_empty(const SharedState& state) {
 bool is_empty(const PrivateState& state) { return state == PrivateState{}; }
 
 template <class State>
-std::string find_state(const State& found, const std::vector<State>& states, const Allowed& allowed) {
+std::string find_state(const State& found, const std::vector<State>& states, Allowed& allowed) {
+  allowed.found = 0;
   if (allowed.acknowledged == 0 && is_empty(found)) return {};
   for (std::size_t n = std::max<std::size_t>(1, allowed.acknowledged); n <= allowed.begun; ++n) {
+    allowed.found = n;
     if (found == states.at(n)) return {};
   }
   const std::size_t last = std::max<std::size_t>(1, allowed.acknowledged);
@@ -47,7 +52,7 @@ class SharedImage {
  public:
   explicit SharedImage(const std::filesystem::path& dir) : dir_(dir) { open(); }
 
-  std::string check(const std::vector<SharedState>& states, const Allowed& allowed) {
+  std::string check(const std::vector<SharedState>& states, Allowed& allowed) {
     if (std::string what = walk(*store_); !what.empty()) return what;
     const SharedState found = read_state(*store_);
     if (std::string what = find_state(found, states, allowed); !what.empty()) return what;
@@ -82,7 +87,7 @@ class SharedImage {
 };
 
 std::string check_private(const std::filesystem::path& dir, const std::vector<PrivateState>& states,
-                          const Allowed& allowed) {
+                          Allowed& allowed) {
   const SegmentTable segments;
   std::optional<PrivateStore> store;
   store.emplace(dir, segments, crash_config());
@@ -101,11 +106,11 @@ std::string check_private(const std::filesystem::path& dir, const std::vector<Pr
 class Disk {
  public:
   Disk(const std::filesystem::path& dir, const Recording& recording, Syncs syncs)
-      : dir_(dir), recording_(recording) {
+      : dir_(dir), recording_(recording), syncs_(syncs) {
     for (const std::string& environment : {shared_name, private_name}) {
       std::filesystem::create_directory(dir / environment);
       std::filesystem::permissions(dir / environment, std::filesystem::perms::owner_all);
-      models_.try_emplace(environment, dir / environment, syncs);
+      models_.try_emplace(environment, dir / environment);
     }
   }
 
@@ -116,24 +121,34 @@ class Disk {
       Allowed& allowed = allowed_[event.environment];
       if (event.kind == DiskEvent::Kind::begun) allowed.begun = event.number;
       if (event.kind == DiskEvent::Kind::acknowledged) allowed.acknowledged = event.number;
-      models_.at(event.environment).follow(event);
+      DiskModel& model = models_.at(event.environment);
+      model.follow(event);
+      // A new store is made as it should be: it is commits that a control weakens.
+      if (allowed.acknowledged > 0) model.honour(syncs_);
     }
   }
 
-  /// Fails now, checks what is there, and undoes all that. Empty: everything is as it must be.
-  std::string check(std::uint64_t seed) {
+  /// Fails now, checks what is there, and undoes all that.
+  void check(std::uint64_t seed, ImageReport& report) {
     Gen gen(seed);
     seed_random_octets(gen.bits());
     std::string how;
+    bool has_unsynced = false;
+    bool is_missing = false;
     for (auto& [environment, model] : models_) {
+      has_unsynced = has_unsynced || model.has_unsynced();
       how += environment + ": " + model.fail(gen) + "; ";
       put_lock(gen, environment);
+      is_missing = is_missing || !std::filesystem::exists(dir_ / environment / "data.mdb");
     }
+    ++report.checked;
+    report.unsynced += has_unsynced;
+    report.missing += is_missing;
     std::string what;
     std::vector<DiskEvent> events;
     {
       const DiskWatch watch(dir_);
-      what = check_files();
+      what = check_files(report);
       events = watch.events();
     }
     for (auto& [environment, model] : models_) {
@@ -143,16 +158,18 @@ class Disk {
       }
       model.restore(own);
     }
-    if (what.empty()) return {};
-    return "after " + std::to_string(followed_) + " events: " + how + what;
+    if (what.empty()) return;
+    report.failure = "after " + std::to_string(followed_) + " events: " + how + what;
   }
 
  private:
-  std::string check_files() {
+  std::string check_files(ImageReport& report) {
     try {
       SharedImage shared(dir_ / shared_name);
-      std::string what = shared.check(recording_.shared, allowed_[shared_name]);
+      Allowed& allowed = allowed_[shared_name];
+      std::string what = shared.check(recording_.shared, allowed);
       if (!what.empty()) return what;
+      report.ahead += allowed.found > allowed.acknowledged;
       return check_private(dir_ / private_name, recording_.priv, allowed_[private_name]);
     } catch (const std::exception& error) {
       return error.what();
@@ -174,6 +191,7 @@ class Disk {
 
   std::filesystem::path dir_;
   const Recording& recording_;
+  Syncs syncs_;
   std::map<std::string, DiskModel> models_;
   std::map<std::string, Allowed> allowed_;
   std::size_t followed_ = 0;
@@ -201,9 +219,8 @@ ImageReport check_images(const ImageRules& rules, std::uint64_t first, std::uint
       beginning(number);
       const std::uint64_t part = number % images_of_recording;
       disk.follow(part * (recording.events.size() + 1) / images_of_recording);
-      report.failure = disk.check(mixed(~rules.seed, number));
       report.number = number;
-      ++report.checked;
+      disk.check(mixed(~rules.seed, number), report);
       if (!report.failure.empty()) return report;
     }
   }

@@ -76,7 +76,13 @@ TEST_CASE("any image that a power failure may leave opens, and holds what was ac
   const ImageReport report = check(rules, first, last);
   INFO(report.failure, "\n", replay(rules.seed, report.number));
   CHECK(report.failure == "");
-  MESSAGE("SEED=", rules.seed, ": ", report.checked, " images checked");
+  MESSAGE("SEED=", rules.seed, ": ", report.checked, " images, ", report.unsynced,
+          " with something that was not synced, ", report.missing, " without a file, ",
+          report.ahead, " with a commit that was not acknowledged yet");
+  if (images < test::images_of_recording || first == last) return;
+  CHECK(report.unsynced > report.checked / 4);
+  CHECK(report.missing > 0);
+  CHECK(report.ahead > report.checked / 50);
 }
 
 // Which image notices a mistake; fails when none of that many does.
@@ -124,7 +130,18 @@ TEST_CASE("the recorder sees every octet that is written, and one seed is one re
   }
 }
 
-TEST_CASE("a recording has what a store does: grown maps, folds, trimmed and dropped journals") {
+TEST_CASE("recordings have everything that a store does") {
+  const test::OneFileIdentity one_file;
+  std::map<std::string, int> happened;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    const auto recording = test::recording_of(usual_rules(), i * test::images_of_recording);
+    for (const auto& [what, times] : recording.happened) happened[what] += times;
+  }
+  for (const char* const what : {"map grown", "index folded", "journal trimmed", "journals dropped",
+                                 "reopened", "delta of several dots", "private commit"}) {
+    INFO(what, ": ", happened[what]);
+    CHECK(happened[what] >= 5);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "lib/lmdb_file.hpp"
 #include "tests/lib/scratch.hpp"
 
 namespace loam::test {
@@ -71,6 +72,7 @@ class Run {
     const Step step = script_.next(gen_, model_.site());
     switch (step.kind) {
       case Step::Kind::reopen:
+        ++recording_.happened["reopened"];
         stores_.reset();
         return open();
       case Step::Kind::fold:
@@ -82,6 +84,11 @@ class Run {
   }
 
   Recording end() {
+    const bool has_grown = lmdb::check_data_file(dir_ / shared_name).map_octets > small_map_octets;
+    recording_.happened["map grown"] += has_grown;
+    for (const auto& [name, contents] : recording_.shared.back().segments) {
+      recording_.happened["journal trimmed"] += contents.floor > 0 && !contents.entries.empty();
+    }
     for (const std::string& environment : {shared_name, private_name}) {
       recording_.locks[environment] = read_file(dir_ / environment / "lock.mdb");
     }
@@ -119,6 +126,7 @@ class Run {
     std::vector<Action> actions = step.shared;
     for (Action& action : actions) {
       if (action.kind != Action::Kind::join) continue;
+      if (action.delta.context.count() > 1) ++recording_.happened["delta of several dots"];
       if (plant_ == Plant::split_delta) {
         const auto [first, second] = halves(action.delta.context);
         before.push_back(action);
@@ -138,6 +146,7 @@ class Run {
   void commit_private(const Step& step) {
     acknowledge(private_name, recording_.priv.size(),
                 [&] { commit(stores_->priv, step.priv, step.now_ms); });
+    ++recording_.happened["private commit"];
     private_model_.commit(step.priv, step.now_ms);
     recording_.priv.push_back(private_model_.state());
     const std::string what = difference(read_state(stores_->priv), private_model_.state());
@@ -147,6 +156,9 @@ class Run {
   // What the writer does by itself. A fold changes nothing that anyone could see.
   void own_work(const Step& step) {
     const bool drops = step.kind == Step::Kind::drop_journals;
+    const PendingState pending = stores_->shared.env().read(read_pending_state);
+    if (drops) ++recording_.happened["journals dropped"];
+    if (!drops && pending.entries > 0) ++recording_.happened["index folded"];
     acknowledge(shared_name, recording_.shared.size(), [&] {
       stores_->shared.env().write([&](lmdb::WriteTxn& txn) {
         SharedBatch batch(stores_->shared, txn, step.now_ms);

@@ -52,6 +52,7 @@ struct Recording {
   std::vector<PrivateState> priv;
   std::map<std::string, std::string> locks;  ///< the lock file of each environment at the end, in use
   std::map<std::string, std::string> data;   ///< its data file then
+  std::map<std::string, int> happened;       ///< how often what is worth seeing came about
 };
 
 /// Runs that many steps of a script in an empty directory. Throws std::logic_error when the store and
