@@ -40,7 +40,7 @@ void DiskModel::follow(const DiskEvent& event) {
     case Kind::flushed_write: return write(event, syncs_ == Syncs::all);
     case Kind::sync: return sync();
     case Kind::failed_sync:
-      std::move(pending_.begin(), pending_.end(), std::back_inserter(lost_));
+      lost_ = pieces(page_octets);
       pending_.clear();
       return;
     case Kind::link: is_linked_ = true; return;

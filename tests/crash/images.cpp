@@ -202,7 +202,11 @@ class Disk {
 Recording recording_of(const ImageRules& rules, std::uint64_t number) {
   const Scratch scratch(memory_directory());
   const std::uint64_t seed = mixed(rules.seed, number / images_of_recording);
-  return record(scratch.path(), seed, steps_of_recording, rules.plant);
+  return record(scratch.path(), {.seed = seed,
+                                 .steps = steps_of_recording,
+                                 .plant = rules.plant,
+                                 .syncs_fail = rules.syncs_fail,
+                                 .syncs_at_reopening = rules.syncs_at_reopening});
 }
 
 ImageReport check_images(const ImageRules& rules, std::uint64_t first, std::uint64_t last,

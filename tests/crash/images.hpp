@@ -17,6 +17,8 @@ struct ImageRules {
   std::uint64_t seed = 0;
   Syncs syncs = Syncs::all;
   Plant plant = Plant::none;
+  bool syncs_fail = false;
+  bool syncs_at_reopening = true;
 };
 
 /// What became of a series of images.

@@ -67,11 +67,10 @@ ImageReport check(const ImageRules& rules, std::uint64_t first, std::uint64_t la
                       [&](std::uint64_t number) { note_running(rules.seed, number); });
 }
 
-TEST_CASE("any image that a power failure may leave opens, and holds what was acknowledged") {
-  const ImageRules rules = usual_rules();
-  const std::uint64_t images = number_in("IMAGES", ::test::scaled(usual_images));
+// Checks as many images as there are by default, or as the environment says.
+ImageReport check_all(const ImageRules& rules, int usual) {
   std::uint64_t first = 0;
-  std::uint64_t last = images - 1;
+  std::uint64_t last = number_in("IMAGES", ::test::scaled(usual)) - 1;
   if (environment("IMAGE") != nullptr) first = last = number_in("IMAGE", 0);
   const ImageReport report = check(rules, first, last);
   INFO(report.failure, "\n", replay(rules.seed, report.number));
@@ -79,10 +78,22 @@ TEST_CASE("any image that a power failure may leave opens, and holds what was ac
   MESSAGE("SEED=", rules.seed, ": ", report.checked, " images, ", report.unsynced,
           " with something that was not synced, ", report.missing, " without a file, ",
           report.ahead, " with a commit that was not acknowledged yet");
-  if (images < test::images_of_recording || first == last) return;
+  return report;
+}
+
+TEST_CASE("any image that a power failure may leave opens, and holds what was acknowledged") {
+  const ImageReport report = check_all(usual_rules(), usual_images);
+  if (report.checked < test::images_of_recording) return;
   CHECK(report.unsynced > report.checked / 4);
   CHECK(report.missing > 0);
   CHECK(report.ahead > report.checked / 50);
+}
+
+TEST_CASE("the same when a sync failed before, and the store was opened again") {
+  ImageRules rules = usual_rules();
+  rules.syncs_fail = true;
+  rules.syncs_at_reopening = environment("NO_SYNC_AT_REOPENING") == nullptr;
+  check_all(rules, usual_images / 2);
 }
 
 // Which image notices a mistake; fails when none of that many does.

@@ -1,9 +1,12 @@
 #include "tests/crash/workload.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <stdexcept>
 
+#include "lib/descriptor.hpp"
 #include "lib/lmdb_file.hpp"
 #include "tests/lib/scratch.hpp"
 
@@ -52,8 +55,12 @@ Delta part_of(const Delta& delta, const Context& context) {
 /// A run that is being recorded.
 class Run {
  public:
-  Run(const std::filesystem::path& dir, std::uint64_t seed, Plant plant)
-      : dir_(dir), gen_(seed), plant_(plant), watch_(dir), model_(crash_config().journal_entries_max) {
+  Run(const std::filesystem::path& dir, const RecordingRules& rules)
+      : dir_(dir),
+        gen_(rules.seed),
+        rules_(rules),
+        watch_(dir),
+        model_(crash_config().journal_entries_max) {
     using Kind = DiskEvent::Kind;
     recording_.shared.resize(1);
     recording_.priv.resize(1);
@@ -103,21 +110,61 @@ class Run {
  private:
   void open() { stores_ = std::make_unique<Stores>(dir_, small_map_octets); }
 
+  /// Runs a commit that leads to a state. False: a sync failed, nothing is acknowledged, and the
+  /// stores were closed and opened again.
   template <class Commit>
-  void acknowledge(const std::string& environment, std::size_t number, Commit&& commit) {
+  bool acknowledge(const std::string& environment, std::size_t number, Commit&& commit) {
     using Kind = DiskEvent::Kind;
     watch_.mark(Kind::begun, environment, number);
-    const bool is_early = plant_ == Plant::early_acknowledgement;
+    const bool is_early = rules_.plant == Plant::early_acknowledgement;
     if (is_early) watch_.mark(Kind::acknowledged, environment, number);
-    commit();
+    if (rules_.syncs_fail && gen_.one_in(6)) {
+      watch_.fail({.call = Fault::Call::sync, .number = 1 + gen_.below(2), .code = EIO});
+    }
+    try {
+      commit();
+    } catch (const Error&) {
+      if (!watch_.has_failed()) throw;
+      ++recording_.happened["sync failed"];
+      watch_.heal();
+      stores_.reset();
+      if (rules_.syncs_at_reopening) sync_data_files();
+      open();
+      return false;
+    }
+    watch_.heal();
     if (!is_early) watch_.mark(Kind::acknowledged, environment, number);
+    return true;
+  }
+
+  void sync_data_files() {
+    for (const std::string& environment : {shared_name, private_name}) {
+      const auto path = dir_ / environment / "data.mdb";
+      const Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+      if (fdatasync(file.number()) != 0) throw std::logic_error("cannot sync");
+    }
   }
 
   void commit_shared(const Step& step) {
-    acknowledge(shared_name, recording_.shared.size(), [&] { commit_planted(step); });
-    model_.become(stores_->shared.own_actor(step.now_ms));
+    const ActorId actor = stores_->shared.own_actor(step.now_ms);
+    const bool is_done = acknowledge(shared_name, recording_.shared.size(),
+                                     [&] { commit_planted(step); });
+    const SharedModel before = model_;
+    model_.become(actor);
     model_.commit(step.shared, step.now_ms);
-    compare();
+    recording_.shared.push_back(model_.state());
+    const SharedState found = read_state(stores_->shared);
+    if (!is_done && found == before.state()) model_ = before;
+    must_be(found);
+  }
+
+  void must_be(const SharedState& found) {
+    // Two transactions make other journal entries and stamps than one.
+    if (rules_.plant == Plant::split_delta) {
+      recording_.shared.back() = found;
+    } else {
+      must_equal(found, model_.state());
+    }
   }
 
   // Does what the step says, in one transaction unless a mistake is planted.
@@ -127,13 +174,13 @@ class Run {
     for (Action& action : actions) {
       if (action.kind != Action::Kind::join) continue;
       if (action.delta.context.count() > 1) ++recording_.happened["delta of several dots"];
-      if (plant_ == Plant::split_delta) {
+      if (rules_.plant == Plant::split_delta) {
         const auto [first, second] = halves(action.delta.context);
         before.push_back(action);
         before.back().delta = part_of(action.delta, first);
         before.back().position.reset();
         action.delta = part_of(action.delta, second);
-      } else if (plant_ == Plant::early_position) {
+      } else if (rules_.plant == Plant::early_position) {
         before.push_back(action);
         before.back().delta = {};
         action.position.reset();
@@ -144,13 +191,15 @@ class Run {
   }
 
   void commit_private(const Step& step) {
-    acknowledge(private_name, recording_.priv.size(),
-                [&] { commit(stores_->priv, step.priv, step.now_ms); });
+    const bool is_done = acknowledge(private_name, recording_.priv.size(),
+                                     [&] { commit(stores_->priv, step.priv, step.now_ms); });
     ++recording_.happened["private commit"];
+    const PrivateModel before = private_model_;
     private_model_.commit(step.priv, step.now_ms);
     recording_.priv.push_back(private_model_.state());
-    const std::string what = difference(read_state(stores_->priv), private_model_.state());
-    if (!what.empty()) throw std::logic_error("store and model: " + what);
+    const PrivateState found = read_state(stores_->priv);
+    if (!is_done && found == before.state()) private_model_ = before;
+    must_equal(found, private_model_.state());
   }
 
   // What the writer does by itself. A fold changes nothing that anyone could see.
@@ -159,31 +208,29 @@ class Run {
     const PendingState pending = stores_->shared.env().read(read_pending_state);
     if (drops) ++recording_.happened["journals dropped"];
     if (!drops && pending.entries > 0) ++recording_.happened["index folded"];
-    acknowledge(shared_name, recording_.shared.size(), [&] {
-      stores_->shared.env().write([&](lmdb::WriteTxn& txn) {
-        SharedBatch batch(stores_->shared, txn, step.now_ms);
-        drops ? batch.drop_journals() : batch.fold();
-        batch.finish();
-      });
+    using Kind = DiskEvent::Kind;
+    watch_.mark(Kind::begun, shared_name, recording_.shared.size());
+    stores_->shared.env().write([&](lmdb::WriteTxn& txn) {
+      SharedBatch batch(stores_->shared, txn, step.now_ms);
+      drops ? batch.drop_journals() : batch.fold();
+      batch.finish();
     });
-    if (drops) model_.drop_journals(read_state(stores_->shared));
-    compare();
+    watch_.mark(Kind::acknowledged, shared_name, recording_.shared.size());
+    const SharedState found = read_state(stores_->shared);
+    if (drops) model_.drop_journals(found);
+    recording_.shared.push_back(model_.state());
+    must_be(found);
   }
 
-  void compare() {
-    recording_.shared.push_back(model_.state());
-    // Two transactions make other journal entries than one.
-    if (plant_ == Plant::split_delta) {
-      recording_.shared.back() = read_state(stores_->shared);
-      return;
-    }
-    const std::string what = difference(read_state(stores_->shared), recording_.shared.back());
+  template <class State>
+  void must_equal(const State& found, const State& expected) {
+    const std::string what = difference(found, expected);
     if (!what.empty()) throw std::logic_error("store and model: " + what);
   }
 
   std::filesystem::path dir_;
   Gen gen_;
-  Plant plant_;
+  RecordingRules rules_;
   DiskWatch watch_;
   Script script_;
   SharedModel model_;
@@ -214,10 +261,10 @@ Stores::Stores(const std::filesystem::path& dir, std::uint64_t octets_start)
              StoreIdentity{"alpha", id_of<FederationId>(9)}),
       priv(dir / private_name, segments, crash_config()) {}
 
-Recording record(const std::filesystem::path& dir, std::uint64_t seed, int steps, Plant plant) {
-  seed_random_octets(seed);
-  Run run(dir, seed, plant);
-  for (int i = 0; i < steps; ++i) run.step();
+Recording record(const std::filesystem::path& dir, const RecordingRules& rules) {
+  seed_random_octets(rules.seed);
+  Run run(dir, rules);
+  for (int i = 0; i < rules.steps; ++i) run.step();
   return run.end();
 }
 

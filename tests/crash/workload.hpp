@@ -55,9 +55,15 @@ struct Recording {
   std::map<std::string, int> happened;       ///< how often what is worth seeing came about
 };
 
-/// Runs that many steps of a script in an empty directory. Throws std::logic_error when the store and
-/// the model disagree while nothing has failed.
-Recording record(const std::filesystem::path& dir, std::uint64_t seed, int steps,
-                 Plant plant = Plant::none);
+struct RecordingRules {
+  std::uint64_t seed = 0;
+  int steps = 0;
+  Plant plant = Plant::none;
+  bool syncs_fail = false;  ///< now and then; the stores are closed and opened again then
+  bool syncs_at_reopening = true;  ///< the data files are synced in between
+};
+
+/// Runs a script in an empty directory. Throws std::logic_error when the store and the model disagree.
+Recording record(const std::filesystem::path& dir, const RecordingRules& rules);
 
 }  // namespace loam::test
