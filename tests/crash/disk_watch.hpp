@@ -67,8 +67,8 @@ class DiskWatch {
 
   const std::vector<DiskEvent>& events() const noexcept { return events_; }
 
-  /// Whether the fault has come about.
-  bool has_failed() const noexcept { return failures_ > 0; }
+  /// How many calls have failed on purpose.
+  std::uint64_t failures() const noexcept { return failures_; }
 
   /// From now on everything works again.
   void heal() noexcept { fault_ = {}; }

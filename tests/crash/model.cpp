@@ -55,12 +55,12 @@ void run(const PrivateAction& action, const PrivateStore& store, PrivateBatch& b
 
 /// Runs jobs in one transaction; those that ask for what is not there are left out.
 template <class Store, class Jobs, class Run>
-void commit_group(Store& store, const Jobs& jobs, Run&& run_all) {
+void commit_group(Store& store, const Jobs& jobs, lmdb::Space space, Run&& run_all) {
   Jobs left = jobs;
   while (!left.empty()) {
     std::size_t current = left.size();
     try {
-      store.env().write([&](lmdb::WriteTxn& txn) { run_all(txn, left, current); });
+      store.env().write([&](lmdb::WriteTxn& txn) { run_all(txn, left, current); }, space);
       return;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found || current == left.size()) throw;
@@ -71,19 +71,22 @@ void commit_group(Store& store, const Jobs& jobs, Run&& run_all) {
 
 }  // namespace
 
-void commit(SharedStore& store, const std::vector<Action>& actions, std::int64_t now_ms) {
-  commit_group(store, actions, [&](lmdb::WriteTxn& txn, const auto& jobs, std::size_t& current) {
+void commit(SharedStore& store, const std::vector<Action>& actions, std::int64_t now_ms,
+            lmdb::Space space) {
+  const auto run_all = [&](lmdb::WriteTxn& txn, const auto& jobs, std::size_t& current) {
     SharedBatch batch(store, txn, now_ms);
     for (current = 0; current < jobs.size(); ++current) run(jobs[current], store, batch);
     batch.finish();
-  });
+  };
+  commit_group(store, actions, space, run_all);
 }
 
 void commit(PrivateStore& store, const std::vector<PrivateAction>& actions, std::int64_t now_ms) {
-  commit_group(store, actions, [&](lmdb::WriteTxn& txn, const auto& jobs, std::size_t& current) {
+  const auto run_all = [&](lmdb::WriteTxn& txn, const auto& jobs, std::size_t& current) {
     PrivateBatch batch(store, txn);
     for (current = 0; current < jobs.size(); ++current) run(jobs[current], store, batch, now_ms);
-  });
+  };
+  commit_group(store, actions, lmdb::Space::normal, run_all);
 }
 
 SharedModel::SharedModel(std::uint64_t journal_entries_max)

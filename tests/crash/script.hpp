@@ -95,7 +95,8 @@ class PrivateModel {
 
 /// Runs the jobs as the writer of lib/commit_queue.cpp does: one transaction; a job that fails is left
 /// out and the others run again. Throws what the transaction throws.
-void commit(SharedStore& store, const std::vector<Action>& actions, std::int64_t now_ms);
+void commit(SharedStore& store, const std::vector<Action>& actions, std::int64_t now_ms,
+            lmdb::Space space = lmdb::Space::normal);
 void commit(PrivateStore& store, const std::vector<PrivateAction>& actions, std::int64_t now_ms);
 
 /// Steps from a seed: an instance that writes, and two peers that it hears of and that hear of it.

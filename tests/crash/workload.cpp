@@ -13,20 +13,6 @@
 namespace loam::test {
 namespace {
 
-constexpr std::uint64_t small_map_octets = 128 * 1024;
-
-// As lib/private_store.cpp names them.
-const std::vector<std::string> private_tables{"meta", "segs", "counts",    "rec",
-                                              "reg",  "packets", "packet_log"};
-
-lmdb::EnvOptions options(const std::filesystem::path& dir, std::uint64_t octets_start,
-                         const std::vector<std::string>& tables) {
-  return {.dir = dir,
-          .octets_start = octets_start,
-          .octets_max = crash_config().map_octets_max,
-          .tables = tables};
-}
-
 // Two parts of a context that have nothing in common and are the whole together.
 std::pair<Context, Context> halves(const Context& context) {
   std::pair<Context, Context> parts;
@@ -124,7 +110,7 @@ class Run {
     try {
       commit();
     } catch (const Error&) {
-      if (!watch_.has_failed()) throw;
+      if (watch_.failures() == 0) throw;
       ++recording_.happened["sync failed"];
       watch_.heal();
       stores_.reset();
@@ -240,26 +226,6 @@ class Run {
 };
 
 }  // namespace
-
-std::filesystem::path memory_directory() {
-  const std::filesystem::path memory = "/dev/shm";
-  return access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-}
-
-InstanceId own_instance() { return id_of<InstanceId>(1); }
-
-Config crash_config() {
-  Config config;
-  config.journal_entries_max = 10;
-  return config;
-}
-
-Stores::Stores(const std::filesystem::path& dir, std::uint64_t octets_start)
-    : shared_env(lmdb::Env::open(options(dir / shared_name, octets_start, shared_table_names()))),
-      private_env(lmdb::Env::open(options(dir / private_name, octets_start, private_tables))),
-      shared(dir / shared_name, segments, crash_config(), own_instance(),
-             StoreIdentity{"alpha", id_of<FederationId>(9)}),
-      priv(dir / private_name, segments, crash_config()) {}
 
 Recording record(const std::filesystem::path& dir, const RecordingRules& rules) {
   seed_random_octets(rules.seed);
