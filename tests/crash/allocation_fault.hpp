@@ -4,9 +4,10 @@
 
 namespace loam::test {
 
-/// Lets one allocation fail: malloc, calloc, realloc, posix_memalign or aligned_alloc by anything in this
-/// process, operator new included, counted only while a call runs inside `AllocationFault::count`. Works
-/// because the executable defines those functions itself. One at a time; one thread.
+/// Lets one allocation fail: malloc, calloc, realloc, posix_memalign or aligned_alloc by anything
+/// in this process, operator new included, counted only while a call runs inside
+/// `AllocationFault::count`. Works because the executable defines those functions itself. One at a
+/// time; one thread.
 class AllocationFault {
  public:
   /// The number of the allocation that fails, from 1.

@@ -120,8 +120,8 @@ std::string DiskModel::fail(Gen& gen) {
 std::string DiskModel::apply_some(Gen& gen) {
   const bool by_page = gen.one_in(4);
   const std::vector<Piece> all = pieces(by_page ? page_octets : sector_octets);
-  const std::string of =
-      " of " + std::to_string(all.size()) + (by_page ? " pages" : " sectors") + " that were not synced";
+  const std::string of = " of " + std::to_string(all.size()) + (by_page ? " pages" : " sectors") +
+                         " that were not synced";
   if (all.empty()) return "everything is synced";
   // The size may be on the disk before what it makes room for.
   if (gen.one_in(4)) (void)ftruncate(descriptor_, static_cast<off_t>(cache_.size()));
@@ -192,8 +192,8 @@ void DiskModel::restore(const std::vector<DiskEvent>& used) {
   }
   for (const Piece& piece : touched_) {
     if (piece.offset >= durable_.size()) continue;
-    const std::uint64_t size = std::min<std::uint64_t>(piece.octets.size(),
-                                                       durable_.size() - piece.offset);
+    const std::uint64_t size =
+        std::min<std::uint64_t>(piece.octets.size(), durable_.size() - piece.offset);
     put(piece.offset, BytesView(durable_).subspan(piece.offset, size));
   }
   touched_.clear();

@@ -12,17 +12,17 @@ namespace loam::test {
 
 using ::test::Gen;
 
-/// Which syncs the disk honours. Anything but `all` is a control: what MDB_NOMETASYNC and MDB_NOSYNC
-/// would do.
+/// Which syncs the disk honours. Anything but `all` is a control: what MDB_NOMETASYNC and
+/// MDB_NOSYNC would do.
 enum class Syncs : std::uint8_t {
   all,
   no_meta,  ///< a write through a descriptor with O_DSYNC stays in the cache until the next sync
   none,     ///< nothing is ever on the disk for certain
 };
 
-/// What a disk may hold of one data file. Follows the events of a run; at any moment it can put a file
-/// there as a power failure would leave it: what was synced, and of the rest whatever its generator
-/// chooses. Keeps one real file at the synced state and writes the differences only.
+/// What a disk may hold of one data file. Follows the events of a run; at any moment it can put a
+/// file there as a power failure would leave it: what was synced, and of the rest whatever its
+/// generator chooses. Keeps one real file at the synced state and writes the differences only.
 class DiskModel {
  public:
   /// `dir` is the directory of one environment and exists.
@@ -69,14 +69,15 @@ class DiskModel {
   std::filesystem::path aside_;  ///< where the real file stays while it has no name
   Syncs syncs_ = Syncs::all;
   int descriptor_ = -1;
-  Bytes durable_;              ///< what is on the disk for certain
+  Bytes durable_;  ///< what is on the disk for certain
   Bytes cache_;
-  std::vector<Piece> pending_; ///< writes since the last sync, in order
-  std::vector<Piece> lost_;    ///< writes before a failed sync: on the disk or not, for ever
+  std::vector<Piece> pending_;  ///< writes since the last sync, in order
+  std::vector<Piece> lost_;     ///< writes before a failed sync: on the disk or not, for ever
   bool is_linked_ = false;
   bool is_link_durable_ = false;
-  bool is_absent_ = false;     ///< the image has no file
-  std::vector<Piece> touched_; ///< where the real file is not `durable_`; only offset and size count
+  bool is_absent_ = false;  ///< the image has no file
+  std::vector<Piece>
+      touched_;  ///< where the real file is not `durable_`; only offset and size count
 };
 
 }  // namespace loam::test

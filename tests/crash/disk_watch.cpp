@@ -126,9 +126,7 @@ int DiskWatch::sync(int file, const std::string& environment, long call) {
   return result;
 }
 
-void DiskWatch::link(const std::string& environment) {
-  note({DiskEvent::Kind::link, environment});
-}
+void DiskWatch::link(const std::string& environment) { note({DiskEvent::Kind::link, environment}); }
 
 OneFileIdentity::OneFileIdentity() { ++one_identity; }
 OneFileIdentity::~OneFileIdentity() { --one_identity; }
@@ -151,7 +149,7 @@ void random_fill(void* to, std::size_t size) {
 
 void seed_random_octets(std::uint64_t seed) {
   static randombytes_implementation source{random_name_of_source, random_number, nullptr, nullptr,
-                                           random_fill, nullptr};
+                                           random_fill,           nullptr};
   random_octets() = ::test::Gen(seed);
   (void)randombytes_set_implementation(&source);
 }

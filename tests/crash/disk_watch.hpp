@@ -15,8 +15,8 @@
 
 namespace loam::test {
 
-/// One thing that happened to the data file of one environment, in the order of the calls. The file is
-/// named by the directory of its environment, directly under the watched directory.
+/// One thing that happened to the data file of one environment, in the order of the calls. The file
+/// is named by the directory of its environment, directly under the watched directory.
 struct DiskEvent {
   enum class Kind : std::uint8_t {
     write,           ///< octets went to the cache of the system
@@ -52,9 +52,10 @@ struct Fault {
   bool lasts = false;        ///< every later one fails, too
 };
 
-/// Sees every write, sync and link of the data files (`DIR/ENVIRONMENT/data.mdb`) that anything in this
-/// process makes through the C library, and can let them fail. Works because the executable defines
-/// those functions itself, which the dynamic linker prefers, for liblmdb too. One at a time; one thread.
+/// Sees every write, sync and link of the data files (`DIR/ENVIRONMENT/data.mdb`) that anything in
+/// this process makes through the C library, and can let them fail. Works because the executable
+/// defines those functions itself, which the dynamic linker prefers, for liblmdb too. One at a
+/// time; one thread.
 class DiskWatch {
  public:
   explicit DiskWatch(const std::filesystem::path& dir, const Fault& fault = {});
@@ -76,8 +77,8 @@ class DiskWatch {
   /// Lets a call fail from now on; counts anew.
   void fail(const Fault& fault) noexcept;
 
-  // For the functions that replace those of the C library. The environment of a descriptor or a path;
-  // absent: it is none of ours.
+  // For the functions that replace those of the C library. The environment of a descriptor or a
+  // path; absent: it is none of ours.
   std::optional<std::string> environment_of(int file);
   std::optional<std::string> environment_of(const char* path) const;
   ssize_t write(int file, const std::string& environment, std::span<const iovec> parts,
@@ -97,8 +98,8 @@ class DiskWatch {
   std::map<std::pair<dev_t, ino_t>, std::optional<std::string>> files_;
 };
 
-/// Lets `statx` say that every data file is one and the same: a file that comes back after a crash is
-/// the same file, though the tests write it anew. For the scope of the object.
+/// Lets `statx` say that every data file is one and the same: a file that comes back after a crash
+/// is the same file, though the tests write it anew. For the scope of the object.
 class OneFileIdentity {
  public:
   OneFileIdentity();

@@ -72,7 +72,8 @@ class SharedImage {
   static std::string has_one_more(const SharedState& before, SharedState after) {
     SegmentContents& set = after.segments[set_segment];
     const auto contents = before.segments.find(set_segment);
-    const std::size_t records = contents == before.segments.end() ? 0 : contents->second.live.size();
+    const std::size_t records =
+        contents == before.segments.end() ? 0 : contents->second.live.size();
     if (set.live.size() != records + 1) return "a write after the crash did not survive";
     after.segments[set_segment] = before.segments.at(set_segment);
     after.clock = before.clock;

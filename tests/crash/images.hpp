@@ -24,15 +24,16 @@ struct ImageRules {
 /// What became of a series of images.
 struct ImageReport {
   std::uint64_t checked = 0;
-  std::string failure;       ///< the first; empty: none
-  std::uint64_t number = 0;  ///< of the image that failed
+  std::string failure;         ///< the first; empty: none
+  std::uint64_t number = 0;    ///< of the image that failed
   std::uint64_t unsynced = 0;  ///< images with something written and not synced
   std::uint64_t missing = 0;   ///< images without one of the files
   std::uint64_t ahead = 0;     ///< images that hold a commit that was not acknowledged yet
 };
 
-/// Makes images number `first` to `last` (included) of what a disk may hold after a power failure, opens
-/// each and checks it, until one fails. `beginning` hears the number of each before it is made.
+/// Makes images number `first` to `last` (included) of what a disk may hold after a power failure,
+/// opens each and checks it, until one fails. `beginning` hears the number of each before it is
+/// made.
 ImageReport check_images(const ImageRules& rules, std::uint64_t first, std::uint64_t last,
                          const std::function<void(std::uint64_t)>& beginning);
 

@@ -19,16 +19,12 @@ void run(const Action& action, SharedStore& store, SharedBatch& batch) {
   const SegmentNumber set = store.number(set_segment);
   const ElementId element = element_of(set_segment, content_of(action.name));
   switch (action.kind) {
-    case Action::Kind::add:
-      batch.add(set, content_of(action.name), meta_of(action.note));
-      return;
+    case Action::Kind::add: batch.add(set, content_of(action.name), meta_of(action.note)); return;
     case Action::Kind::remove: return batch.remove(set, element);
     case Action::Kind::revise:
       batch.revise(set, element, content_of(action.next), meta_of(""));
       return;
-    case Action::Kind::put:
-      batch.put(store.number(map_segment), action.name, action.value);
-      return;
+    case Action::Kind::put: batch.put(store.number(map_segment), action.name, action.value); return;
     case Action::Kind::join: {
       const SegmentNumber segment = store.number(action.segment);
       batch.join(segment, action.delta, action.authors, action.origin);
@@ -177,8 +173,7 @@ void PrivateModel::commit(const std::vector<PrivateAction>& actions, std::int64_
       case PrivateAction::Kind::packet: state_.packets[action.id] = action.key; break;
       case PrivateAction::Kind::put: {
         const auto at = state_.entries.find(entry);
-        const Hlc after =
-            at == state_.entries.end() ? Hlc{} : decode_map_record(at->second).stamp;
+        const Hlc after = at == state_.entries.end() ? Hlc{} : decode_map_record(at->second).stamp;
         if (!action.value) {
           state_.entries.erase(entry);
         } else {

@@ -65,10 +65,14 @@ Action Script::action(Gen& gen) {
     case 6:
     case 7: return {.kind = Kind::put, .name = some_name(gen), .value = random_value(gen)};
     case 8:
-      return {.kind = Kind::packet, .name = "receipt " + gen.ascii(20),
+      return {.kind = Kind::packet,
+              .name = "receipt " + gen.ascii(20),
               .packet = random_id<PacketId>(gen)};
-    case 9: return {.kind = Kind::peer, .name = "peer-" + std::to_string(gen.index(9)),
-                    .origin = peer(gen.index(5)), .position = Position{0, gen.number()}};
+    case 9:
+      return {.kind = Kind::peer,
+              .name = "peer-" + std::to_string(gen.index(9)),
+              .origin = peer(gen.index(5)),
+              .position = Position{0, gen.number()}};
     default: return join(gen);
   }
 }
@@ -90,14 +94,17 @@ PrivateAction Script::private_action(Gen& gen) {
     case 1: {
       private_ids_.push_back(random_id<PacketId>(gen));
       const Hlc stamp = Hlc::at_ms(now_ms_);
-      return {.kind = Kind::add, .id = private_ids_.back(),
-              .record = encode(SetRecord{stamp, content_of(some_name(gen)), meta_of(random_note(gen))})};
+      return {.kind = Kind::add,
+              .id = private_ids_.back(),
+              .record =
+                  encode(SetRecord{stamp, content_of(some_name(gen)), meta_of(random_note(gen))})};
     }
     case 2:
       return {.kind = Kind::remove,
               .id = private_ids_.empty() ? PacketId{} : gen.pick(private_ids_)};
     case 3:
-      return {.kind = Kind::packet, .id = random_id<PacketId>(gen), .key = "receipt " + gen.ascii(20)};
+      return {
+          .kind = Kind::packet, .id = random_id<PacketId>(gen), .key = "receipt " + gen.ascii(20)};
     default: return {.kind = Kind::put, .key = some_name(gen), .value = random_value(gen)};
   }
 }

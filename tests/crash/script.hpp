@@ -41,8 +41,8 @@ struct PrivateAction {
   std::optional<Bytes> value = {};
 };
 
-/// What the writer does at one moment: a group commit of each environment that has jobs, or one of the
-/// things that it does by itself.
+/// What the writer does at one moment: a group commit of each environment that has jobs, or one of
+/// the things that it does by itself.
 struct Step {
   enum class Kind : std::uint8_t { commit, fold, drop_journals, reopen };
 
@@ -52,13 +52,15 @@ struct Step {
   std::vector<PrivateAction> priv = {};
 };
 
-/// What the shared environment must hold, kept by the rules of docs/SEMANTICS.md and docs/STORAGE.md
-/// and never read back. A value: a copy is what may be there before or after a commit.
+/// What the shared environment must hold, kept by the rules of docs/SEMANTICS.md and
+/// docs/STORAGE.md and never read back. A value: a copy is what may be there before or after a
+/// commit.
 class SharedModel {
  public:
   explicit SharedModel(std::uint64_t journal_entries_max);
 
-  /// Takes over what only the store can know: ids that it draws at random. `actor` is this session's.
+  /// Takes over what only the store can know: ids that it draws at random. `actor` is this
+  /// session's.
   void founded(const SharedState& found);
   void become(const ActorId& actor) { site_.become(actor); }
 
@@ -93,8 +95,8 @@ class PrivateModel {
   PrivateState state_;
 };
 
-/// Runs the jobs as the writer of lib/commit_queue.cpp does: one transaction; a job that fails is left
-/// out and the others run again. Throws what the transaction throws.
+/// Runs the jobs as the writer of lib/commit_queue.cpp does: one transaction; a job that fails is
+/// left out and the others run again. Throws what the transaction throws.
 void commit(SharedStore& store, const std::vector<Action>& actions, std::int64_t now_ms,
             lmdb::Space space = lmdb::Space::normal);
 void commit(PrivateStore& store, const std::vector<PrivateAction>& actions, std::int64_t now_ms);
@@ -107,7 +109,9 @@ class Script {
   /// The next step of an instance that holds `ours`.
   Step next(Gen& gen, const Site& ours);
 
-  static StoreId peer(std::size_t number) { return id_of<StoreId>(static_cast<unsigned>(100 + number)); }
+  static StoreId peer(std::size_t number) {
+    return id_of<StoreId>(static_cast<unsigned>(100 + number));
+  }
 
  private:
   void peers_go_on(Gen& gen, const Site& ours);

@@ -5,7 +5,8 @@
 
 namespace loam::test {
 
-/// A file system of 4 MiB in memory, mounted where only this process sees it; gone with the process.
+/// A file system of 4 MiB in memory, mounted where only this process sees it; gone with the
+/// process.
 class SmallDisk {
  public:
   /// Mounts it. Throws std::runtime_error, saying why, where that is not permitted.

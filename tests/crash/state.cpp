@@ -24,7 +24,9 @@ struct SharedScan {
   SharedState state = {};
   std::map<ActorIndex, ActorId> actors = {};
 
-  SegmentContents& segment(BytesView key) { return state.segments[store.name(load_u16(key.data()))]; }
+  SegmentContents& segment(BytesView key) {
+    return state.segments[store.name(load_u16(key.data()))];
+  }
 
   SharedState run() {
     const lmdb::ReadTxn& txn = reader.txn();
@@ -91,7 +93,8 @@ std::string difference(const std::string& name, const SegmentContents& found,
   }
   if (found.journal != expected.journal) return name + ": another journal id";
   if (found.floor != expected.floor || found.head != expected.head) {
-    return name + ": the journal has another floor or head, " + number_of(found.head, expected.head);
+    return name + ": the journal has another floor or head, " +
+           number_of(found.head, expected.head);
   }
   return found.entries != expected.entries ? name + ": other journal entries" : std::string();
 }

@@ -47,8 +47,8 @@ struct PrivateState {
 /// The state of a store, read from its tables in one snapshot. Throws Error(damaged).
 SharedState read_state(const SharedStore& store);
 
-/// The state of the private environment. Throws Error(damaged); std::logic_error when its counts are not
-/// those of its records.
+/// The state of the private environment. Throws Error(damaged); std::logic_error when its counts
+/// are not those of its records.
 PrivateState read_state(const PrivateStore& store);
 
 /// What differs, in words; empty: nothing.

@@ -6,7 +6,7 @@ namespace loam::test {
 namespace {
 
 // As lib/private_store.cpp names them.
-const std::vector<std::string> private_tables{"meta", "segs", "counts",    "rec",
+const std::vector<std::string> private_tables{"meta", "segs",    "counts",    "rec",
                                               "reg",  "packets", "packet_log"};
 
 lmdb::EnvOptions options(const std::filesystem::path& dir, std::uint64_t octets_start,

@@ -102,7 +102,8 @@ void every_allocation_fails(const char* law, int runs, Doing what_fails) {
   MESSAGE(failures, " allocations failed, each in a run of its own");
 }
 
-TEST_CASE("whichever allocation of a write fails, it fails whole, and nothing acknowledged is lost") {
+TEST_CASE(
+    "whichever allocation of a write fails, it fails whole, and nothing acknowledged is lost") {
   every_allocation_fails("allocation of a write", 1, Doing::writing);
 }
 

@@ -29,11 +29,11 @@ struct Place {
   }
 };
 
-// LMDB writes several pages at once. When some of them fit, it calls that an input/output error, and the
-// store has to be opened again; so a full disk may look like a broken one.
+// LMDB writes several pages at once. When some of them fit, it calls that an input/output error,
+// and the store has to be opened again; so a full disk may look like a broken one.
 void must_be_refused(TroubledRun& run, const Outcome& outcome) {
-  REQUIRE_MESSAGE(
-      (outcome.code == ErrorCode::out_of_space || outcome.code == ErrorCode::failed), outcome.what);
+  REQUIRE_MESSAGE((outcome.code == ErrorCode::out_of_space || outcome.code == ErrorCode::failed),
+                  outcome.what);
   if (outcome.code == ErrorCode::out_of_space) return;
   run.close();
   const Outcome opened = run.open();
@@ -68,7 +68,8 @@ void must_go_on(TroubledRun& run) {
   REQUIRE(run.verify() == "");
 }
 
-TEST_CASE("a full disk refuses writes whole, all that was acknowledged is read, and space mends it") {
+TEST_CASE(
+    "a full disk refuses writes whole, all that was acknowledged is read, and space mends it") {
   ::test::forall("full disk", 20, [](::test::Gen& gen) {
     const Place place;
     TroubledRun run(place.path, gen.bits());

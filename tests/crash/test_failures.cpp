@@ -18,8 +18,8 @@ using test::TroubledRun;
 
 constexpr int steps = 12;
 
-// A refusal by the disk has one of two codes, never another. LMDB takes half a write for a full disk
-// in one place.
+// A refusal by the disk has one of two codes, never another. LMDB takes half a write for a full
+// disk in one place.
 void must_be_refusal(const Outcome& outcome, const Fault& fault) {
   REQUIRE_MESSAGE(!outcome.is_done, "acknowledged");
   REQUIRE_MESSAGE(outcome.code, outcome.what);
@@ -28,7 +28,8 @@ void must_be_refusal(const Outcome& outcome, const Fault& fault) {
   REQUIRE_MESSAGE((outcome.code == ErrorCode::failed || (may_be_full && is_full)), outcome.what);
 }
 
-// Reads go on, or say that they cannot: after a failed write of its meta page LMDB refuses those, too.
+// Reads go on, or say that they cannot: after a failed write of its meta page LMDB refuses those,
+// too.
 void must_read_or_refuse(TroubledRun& run) {
   std::string what;
   const auto error = test::error_of([&] { what = run.verify(); });
@@ -36,8 +37,8 @@ void must_read_or_refuse(TroubledRun& run) {
   if (error) REQUIRE_MESSAGE(error->code() == ErrorCode::failed, error->what());
 }
 
-// What holds after any refusal: nothing wrong is read, nothing can be written while the disk fails, and
-// after opening anew everything that was acknowledged is there.
+// What holds after any refusal: nothing wrong is read, nothing can be written while the disk fails,
+// and after opening anew everything that was acknowledged is there.
 void after_refusal(TroubledRun& run, DiskWatch& watch, const Fault& fault) {
   must_read_or_refuse(run);
   if (fault.lasts) {

@@ -11,9 +11,9 @@
 namespace loam {
 namespace {
 
-using ::test::environment;
 using test::check_images;
 using test::DiskEvent;
+using ::test::environment;
 using test::ImageReport;
 using test::ImageRules;
 using test::Plant;

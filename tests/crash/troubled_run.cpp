@@ -71,7 +71,8 @@ Outcome TroubledRun::attempt(Doing doing, const std::function<void()>& call) con
 }
 
 Outcome TroubledRun::open() {
-  return attempt(Doing::opening, [&] { stores_ = std::make_unique<Stores>(dir_, small_map_octets); });
+  return attempt(Doing::opening,
+                 [&] { stores_ = std::make_unique<Stores>(dir_, small_map_octets); });
 }
 
 template <class Model>
@@ -91,8 +92,7 @@ Outcome TroubledRun::commit_shared(const std::function<void()>& call,
 }
 
 Outcome TroubledRun::commit_private(const Step& step) {
-  Outcome outcome =
-      attempt(Doing::writing, [&] { commit(stores_->priv, step.priv, step.now_ms); });
+  Outcome outcome = attempt(Doing::writing, [&] { commit(stores_->priv, step.priv, step.now_ms); });
   may_be<PrivateModel>(private_, outcome.is_done,
                        [&](PrivateModel& model) { model.commit(step.priv, step.now_ms); });
   return outcome;
@@ -143,9 +143,8 @@ Outcome TroubledRun::remove_everything() {
   for (const std::string& name : names) {
     actions.push_back({.kind = Action::Kind::remove, .name = name});
   }
-  return commit_shared(
-      [&] { commit(stores_->shared, actions, 0, lmdb::Space::removal); },
-      [&](SharedModel& model) { model.commit(actions, 0); });
+  return commit_shared([&] { commit(stores_->shared, actions, 0, lmdb::Space::removal); },
+                       [&](SharedModel& model) { model.commit(actions, 0); });
 }
 
 std::string TroubledRun::verify() {

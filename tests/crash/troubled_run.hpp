@@ -19,9 +19,9 @@ struct Outcome {
   std::string what = {};
 };
 
-/// Runs a script on stores that may refuse any call, and keeps every state that they may be in: a commit
-/// that was refused may be there or not, one that was acknowledged is. Which ids a store draws at random
-/// is left out of account. One thread.
+/// Runs a script on stores that may refuse any call, and keeps every state that they may be in: a
+/// commit that was refused may be there or not, one that was acknowledged is. Which ids a store
+/// draws at random is left out of account. One thread.
 class TroubledRun {
  public:
   enum class Doing : std::uint8_t { opening, writing };
@@ -46,8 +46,8 @@ class TroubledRun {
   /// kept for removals.
   Outcome remove_everything();
 
-  /// Empty when the open stores are in one state that they may be in, and every derived row agrees with
-  /// it; else what is wrong.
+  /// Empty when the open stores are in one state that they may be in, and every derived row agrees
+  /// with it; else what is wrong.
   std::string verify();
 
  private:

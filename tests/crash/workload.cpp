@@ -133,8 +133,8 @@ class Run {
 
   void commit_shared(const Step& step) {
     const ActorId actor = stores_->shared.own_actor(step.now_ms);
-    const bool is_done = acknowledge(shared_name, recording_.shared.size(),
-                                     [&] { commit_planted(step); });
+    const bool is_done =
+        acknowledge(shared_name, recording_.shared.size(), [&] { commit_planted(step); });
     const SharedModel before = model_;
     model_.become(actor);
     model_.commit(step.shared, step.now_ms);

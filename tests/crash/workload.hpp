@@ -20,26 +20,28 @@ enum class Plant : std::uint8_t {
   early_position,         ///< a position is stored in a transaction before its records
 };
 
-/// What a run did to the disk, and every state that it went through. States of each environment have
-/// numbers: 0 is a store that nobody has been promised yet, 1 the new one.
+/// What a run did to the disk, and every state that it went through. States of each environment
+/// have numbers: 0 is a store that nobody has been promised yet, 1 the new one.
 struct Recording {
   std::vector<DiskEvent> events;
   std::vector<SharedState> shared;
   std::vector<PrivateState> priv;
-  std::map<std::string, std::string> locks;  ///< the lock file of each environment at the end, in use
-  std::map<std::string, std::string> data;   ///< its data file then
-  std::map<std::string, int> happened;       ///< how often what is worth seeing came about
+  std::map<std::string, std::string>
+      locks;  ///< the lock file of each environment at the end, in use
+  std::map<std::string, std::string> data;  ///< its data file then
+  std::map<std::string, int> happened;      ///< how often what is worth seeing came about
 };
 
 struct RecordingRules {
   std::uint64_t seed = 0;
   int steps = 0;
   Plant plant = Plant::none;
-  bool syncs_fail = false;  ///< now and then; the stores are closed and opened again then
+  bool syncs_fail = false;         ///< now and then; the stores are closed and opened again then
   bool syncs_at_reopening = true;  ///< the data files are synced in between
 };
 
-/// Runs a script in an empty directory. Throws std::logic_error when the store and the model disagree.
+/// Runs a script in an empty directory. Throws std::logic_error when the store and the model
+/// disagree.
 Recording record(const std::filesystem::path& dir, const RecordingRules& rules);
 
 }  // namespace loam::test
