@@ -90,7 +90,8 @@ bool DiskWatch::fails(Fault::Call call) noexcept {
 ssize_t DiskWatch::write(int file, const std::string& environment, std::span<const iovec> parts,
                          std::uint64_t offset, bool moves) {
   Bytes octets = joined(parts);
-  if (fails(Fault::Call::write)) {
+  const bool flushes = is_flushed(file);
+  if (fails(flushes ? Fault::Call::meta_write : Fault::Call::write)) {
     if (fault_.code != 0) {
       errno = fault_.code;
       return -1;
@@ -101,8 +102,7 @@ ssize_t DiskWatch::write(int file, const std::string& environment, std::span<con
   if (written < 0) return written;
   octets.resize(static_cast<std::size_t>(written));
   if (moves) (void)lseek(file, static_cast<off_t>(offset) + written, SEEK_SET);
-  const bool flushes = is_flushed(file);
-  const bool loses = flushes && fails(Fault::Call::sync);
+  const bool loses = flushes && fails(Fault::Call::meta_sync);
   note({flushes && !loses ? DiskEvent::Kind::flushed_write : DiskEvent::Kind::write, environment,
         offset, std::move(octets)});
   if (!loses) return written;

@@ -42,8 +42,10 @@ struct DiskEvent {
 struct Fault {
   enum class Call : std::uint8_t {
     none,
-    write,  ///< any write of a data file: nothing is written, or half of it when `code` is 0
-    sync,   ///< fsync, fdatasync, or the flush of a write through a descriptor with O_DSYNC
+    write,       ///< of pages: nothing is written, or half of it when `code` is 0
+    sync,        ///< fsync or fdatasync
+    meta_write,  ///< through a descriptor with O_DSYNC: nothing is written, or half of it
+    meta_sync,   ///< the same, but written and then not synced for certain
   };
 
   Call call = Call::none;

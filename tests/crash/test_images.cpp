@@ -14,6 +14,7 @@ namespace {
 using test::check_images;
 using test::DiskEvent;
 using ::test::environment;
+using test::Fault;
 using test::ImageReport;
 using test::ImageRules;
 using test::Plant;
@@ -89,10 +90,18 @@ TEST_CASE("any image that a power failure may leave opens, and holds what was ac
   CHECK(report.ahead > report.checked / 50);
 }
 
-TEST_CASE("the same when a sync failed before, and the store was opened again") {
+TEST_CASE("the same after syncs that failed, each followed by opening the store again") {
   ImageRules rules = usual_rules();
-  rules.syncs_fail = true;
-  rules.syncs_at_reopening = environment("NO_SYNC_AT_REOPENING") == nullptr;
+  rules.failing = Fault::Call::sync;
+  check_all(rules, usual_images / 2);
+}
+
+// Not yet: a meta page that is written although that is told to have failed stays on the disk while
+// the store that is opened again writes over what it refers to (docs/TESTING.md). Runs with
+// --no-skip.
+TEST_CASE("the same after writes of a meta page that failed" * doctest::skip()) {
+  ImageRules rules = usual_rules();
+  rules.failing = Fault::Call::meta_sync;
   check_all(rules, usual_images / 2);
 }
 

@@ -1,12 +1,8 @@
 #include "tests/crash/workload.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <stdexcept>
 
-#include "lib/descriptor.hpp"
 #include "lib/lmdb_file.hpp"
 #include "tests/lib/scratch.hpp"
 
@@ -104,31 +100,22 @@ class Run {
     watch_.mark(Kind::begun, environment, number);
     const bool is_early = rules_.plant == Plant::early_acknowledgement;
     if (is_early) watch_.mark(Kind::acknowledged, environment, number);
-    if (rules_.syncs_fail && gen_.one_in(6)) {
-      watch_.fail({.call = Fault::Call::sync, .number = 1 + gen_.below(2), .code = EIO});
+    if (rules_.failing != Fault::Call::none && gen_.one_in(6)) {
+      watch_.fail({.call = rules_.failing, .number = 1, .code = EIO});
     }
     try {
       commit();
     } catch (const Error&) {
       if (watch_.failures() == 0) throw;
-      ++recording_.happened["sync failed"];
+      ++recording_.happened["commit failed"];
       watch_.heal();
       stores_.reset();
-      if (rules_.syncs_at_reopening) sync_data_files();
       open();
       return false;
     }
     watch_.heal();
     if (!is_early) watch_.mark(Kind::acknowledged, environment, number);
     return true;
-  }
-
-  void sync_data_files() {
-    for (const std::string& environment : {shared_name, private_name}) {
-      const auto path = dir_ / environment / "data.mdb";
-      const Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-      if (fdatasync(file.number()) != 0) throw std::logic_error("cannot sync");
-    }
   }
 
   void commit_shared(const Step& step) {

@@ -36,8 +36,7 @@ struct RecordingRules {
   std::uint64_t seed = 0;
   int steps = 0;
   Plant plant = Plant::none;
-  bool syncs_fail = false;         ///< now and then; the stores are closed and opened again then
-  bool syncs_at_reopening = true;  ///< the data files are synced in between
+  Fault::Call failing = Fault::Call::none;  ///< now and then; the stores are opened again then
 };
 
 /// Runs a script in an empty directory. Throws std::logic_error when the store and the model
