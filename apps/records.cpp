@@ -63,6 +63,12 @@ void print_record(const Record& record, Output& out) {
   out.write(table(rows) + printable_block(record.text) + "\n");
 }
 
+void tell_damage(std::uint64_t records) {
+  if (records == 0) return;
+  say("left out, because they cannot be read: " + std::to_string(records) +
+      " records; `loam doctor` says more");
+}
+
 void print_hits(const RecallResult& result, const command::Recall& recall, Output& out) {
   for (const auto& hit : result.items) {
     const Record& record = hit.record;
@@ -76,6 +82,7 @@ void print_hits(const RecallResult& result, const command::Recall& recall, Outpu
   if (result.coverage.unindexed > 0) {
     say("not yet searched: " + std::to_string(result.coverage.unindexed) + " records");
   }
+  tell_damage(result.coverage.damaged);
   if (result.coverage.partial) say("not answering: " + joined(result.coverage.unreachable));
   if (result.next) say("more with --offset " + *result.next);
 }
@@ -120,6 +127,7 @@ RecordPage page_of_several(const Memory& memory, const std::vector<std::string>&
     }
     RecordPage page = memory.list({.segment = name, .limit = room, .cursor = place.cursor});
     std::move(page.items.begin(), page.items.end(), std::back_inserter(all.items));
+    all.damaged += page.damaged;
     if (page.next) {
       all.next = name + ":" + *page.next;
       break;
@@ -181,11 +189,14 @@ int run(const command::List& list, const Shell& shell) {
     boost::json::array items;
     for (const auto& record : page.items) items.push_back(shape(record));
     shell.out.write_line(
-        boost::json::object{{"items", std::move(items)}, {"next", cursor_shape(page.next)}});
+        boost::json::object{{"items", std::move(items)},
+                            {"next", cursor_shape(page.next)},
+                            {"coverage", boost::json::object{{"damaged", page.damaged}}}});
     return 0;
   }
   print_list(page.items, shell.out);
   if (page.items.empty()) say("no records");
+  tell_damage(page.damaged);
   if (page.next) say("more with --cursor " + *page.next);
   return 0;
 }

@@ -29,7 +29,8 @@ json::object shape(const Coverage& coverage) {
           {"peers_total", coverage.peers_total},
           {"peers_current", coverage.peers_current},
           {"oldest_peer_age_ms", coverage.oldest_peer_age_ms},
-          {"unindexed", coverage.unindexed}};
+          {"unindexed", coverage.unindexed},
+          {"damaged", coverage.damaged}};
 }
 
 json::object shape(const SegmentStatus& segment) {

@@ -65,6 +65,7 @@ Core::Core(const Options& given)
         const std::lock_guard lock(on_commit_mutex);
         if (on_commit) on_commit();
       }) {
+  shared.damage().listen([this] { put_under_quarantine(); });
   // The registry names every instance. Entering ourselves is the first write of a new one.
   const SegmentNumber registry = shared.number(std::string(registry_segment));
   const bool is_entered = shared.read(
@@ -76,6 +77,24 @@ Core::Core(const Options& given)
               encode(Map{{"name", identity.name}, {"public_key", identity.public_key}}));
   };
   run_job(*this, std::move(job));
+}
+
+// What cannot be read is told once, and forgotten at the next opportunity. Not doing so does no harm:
+// whoever meets it next tries again.
+void Core::put_under_quarantine() {
+  Job job;
+  const auto count = std::make_shared<std::uint64_t>(0);
+  const auto sequences = std::make_shared<std::set<std::uint64_t>>(shared.damage().take());
+  job.shared = [count, sequences](SharedBatch& batch) { *count = batch.quarantine(*sequences); };
+  job.done = [this, count](const std::exception_ptr& failure) {
+    if (failure || *count == 0) return;
+    log(LogLevel::error, std::to_string(*count) +
+                             " damaged records were forgotten, to be fetched from a peer again");
+  };
+  try {
+    queue.submit(std::move(job), CommitQueue::Full::accept);
+  } catch (const Error&) {
+  }
 }
 
 void Core::log(LogLevel level, std::string_view text) const {

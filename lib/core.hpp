@@ -34,6 +34,9 @@ struct Core {
   std::function<void()> on_commit;  ///< set by the network part before it starts; may be empty
   std::mutex on_commit_mutex;
   CommitQueue queue;
+
+ private:
+  void put_under_quarantine();
 };
 
 }  // namespace loam

@@ -8,6 +8,7 @@
 #include "crdt/big_endian.hpp"
 #include "crdt/clock.hpp"
 #include "crdt/dot.hpp"
+#include "crdt/error.hpp"
 
 namespace loam {
 
@@ -82,6 +83,26 @@ inline TableKey register_prefix(SegmentNumber segment, std::string_view key) {
 inline TableKey register_key(SegmentNumber segment, std::string_view key, Hlc stamp,
                              const Dot& dot) {
   return register_prefix(segment, key).u64(stamp.value).octets(dot.actor.view()).u64(dot.counter);
+}
+
+/// A key of table `reg`, taken apart.
+struct RegisterKey {
+  SegmentNumber segment = 0;
+  std::string_view key;  ///< a view
+  Hlc stamp;
+  Dot dot;
+};
+
+/// Throws Error(damaged) for what `register_key` cannot have made.
+inline RegisterKey decode_register_key(BytesView octets) {
+  constexpr std::size_t suffix = 1 + 8 + 16 + 8;
+  if (octets.size() < 2 + suffix) {
+    throw Error(ErrorCode::damaged, "table reg: a key does not decode");
+  }
+  const std::size_t text = octets.size() - 2 - suffix;
+  const std::byte* const at = octets.data() + 2 + text + 1;
+  return {load_u16(octets.data()), text_of(octets.subspan(2, text)), Hlc{load_u64(at)},
+          Dot{*ActorId::from(octets.subspan(2 + text + 9, 16)), load_u64(at + 24)}};
 }
 
 inline TableKey journal_key(SegmentNumber segment, std::uint64_t sequence) {

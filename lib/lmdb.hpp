@@ -38,8 +38,20 @@ enum class Table : std::uint8_t {};
 
 struct EnvState;
 
+/// What a value whose checksum does not match means to whoever reads it.
+enum class Damage {
+  refuse,  ///< Error(damaged)
+  mark,    ///< it is told, and the octets as they are
+};
+
+/// A stored value, and whether its checksum does not match.
+struct Stored {
+  BytesView value;  ///< when it is damaged: as it stands there, worth nothing but to be kept
+  bool is_damaged = false;
+};
+
 /// A cursor over one table of a transaction. Keys and values are views that die with the transaction,
-/// or with the next write through it. Verifies the checksum of what it reads: Error(damaged).
+/// or with the next write through it. Verifies the checksum of what it reads.
 class Cursor {
  public:
   Cursor(Cursor&&) noexcept;
@@ -57,17 +69,22 @@ class Cursor {
   BytesView key() const noexcept { return key_; }
   BytesView value() const noexcept { return value_; }
 
+  /// Whether the value is damaged; only of a cursor that marks damage.
+  bool is_damaged() const noexcept { return is_damaged_; }
+
  private:
   friend class ReadTxn;
   enum class Place : std::uint8_t { nowhere, entry, before, after };
-  Cursor(void* handle, const class ReadTxn* txn);
+  Cursor(void* handle, const class ReadTxn* txn, Damage damage);
   bool move(int operation, BytesView key, Place otherwise);
 
   void* handle_;
   EnvState* env_;
+  Damage damage_;
   Place place_ = Place::nowhere;
   BytesView key_;
   BytesView value_;
+  bool is_damaged_ = false;
 };
 
 /// A snapshot. Lives for milliseconds on the stack of one thread.
@@ -80,7 +97,10 @@ class ReadTxn {
   /// does not match.
   std::optional<BytesView> get(Table table, BytesView key) const;
 
-  Cursor cursor(Table table) const;
+  /// As get, but damage is marked and not thrown.
+  std::optional<Stored> look(Table table, BytesView key) const;
+
+  Cursor cursor(Table table, Damage damage = Damage::refuse) const;
   std::uint64_t count(Table table) const;
 
   /// The number of the transaction whose state this is.

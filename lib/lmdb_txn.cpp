@@ -34,11 +34,13 @@ std::string table_name(const EnvState& env, MDB_dbi handle) {
   return "?";
 }
 
-BytesView verified(const EnvState& env, MDB_dbi table, BytesView key, BytesView stored) {
-  if (stored.size() >= checksum_octets) {
-    const BytesView value = stored.first(stored.size() - checksum_octets);
-    if (load_u32(stored.data() + value.size()) == checksum(key, value)) return value;
-  }
+Stored looked_at(BytesView key, BytesView stored) {
+  if (stored.size() < checksum_octets) return {stored, true};
+  const BytesView value = stored.first(stored.size() - checksum_octets);
+  return {value, load_u32(stored.data() + value.size()) != checksum(key, value)};
+}
+
+[[noreturn]] void refuse(const EnvState& env, MDB_dbi table, BytesView key) {
   throw Error(ErrorCode::damaged, "store " + env.dir.string() + ": table " +
                                       table_name(env, table) + ": " + entry_name(key) +
                                       ": its checksum does not match");
@@ -71,14 +73,26 @@ std::optional<BytesView> ReadTxn::get(Table table, BytesView key) const {
   const int code = mdb_get(txn_of(handle_), handle, &key_value, &stored);
   if (code == MDB_NOTFOUND) return std::nullopt;
   env_->check(code, "cannot get");
-  return verified(*env_, handle, key, view_of(stored));
+  const Stored found = looked_at(key, view_of(stored));
+  if (found.is_damaged) refuse(*env_, handle, key);
+  return found.value;
 }
 
-Cursor ReadTxn::cursor(Table table) const {
+std::optional<Stored> ReadTxn::look(Table table, BytesView key) const {
+  if (key.empty()) return std::nullopt;
+  MDB_val key_value = value_of(key);
+  MDB_val stored{};
+  const int code = mdb_get(txn_of(handle_), table_of(*env_, table), &key_value, &stored);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  env_->check(code, "cannot get");
+  return looked_at(key, view_of(stored));
+}
+
+Cursor ReadTxn::cursor(Table table, Damage damage) const {
   MDB_cursor* cursor = nullptr;
   env_->check(mdb_cursor_open(txn_of(handle_), table_of(*env_, table), &cursor),
               "cannot open a cursor");
-  return {cursor, this};
+  return {cursor, this, damage};
 }
 
 std::uint64_t ReadTxn::number() const noexcept {
@@ -109,14 +123,17 @@ bool WriteTxn::erase(Table table, BytesView key) {
   return true;
 }
 
-Cursor::Cursor(void* handle, const ReadTxn* txn) : handle_(handle), env_(txn->env_) {}
+Cursor::Cursor(void* handle, const ReadTxn* txn, Damage damage)
+    : handle_(handle), env_(txn->env_), damage_(damage) {}
 
 Cursor::Cursor(Cursor&& other) noexcept
     : handle_(std::exchange(other.handle_, nullptr)),
       env_(other.env_),
+      damage_(other.damage_),
       place_(other.place_),
       key_(other.key_),
-      value_(other.value_) {}
+      value_(other.value_),
+      is_damaged_(other.is_damaged_) {}
 
 Cursor::~Cursor() {
   if (handle_ != nullptr) mdb_cursor_close(cursor_of(handle_));
@@ -143,6 +160,7 @@ bool Cursor::previous() {
 bool Cursor::move(int operation, BytesView key, Place otherwise) {
   key_ = {};
   value_ = {};
+  is_damaged_ = false;
   MDB_val at = value_of(key);
   MDB_val stored{};
   const int code =
@@ -154,7 +172,12 @@ bool Cursor::move(int operation, BytesView key, Place otherwise) {
   env_->check(code, "cannot move a cursor");
   place_ = Place::entry;
   key_ = view_of(at);
-  value_ = verified(*env_, mdb_cursor_dbi(cursor_of(handle_)), key_, view_of(stored));
+  const Stored found = looked_at(key_, view_of(stored));
+  value_ = found.value;
+  is_damaged_ = found.is_damaged;
+  if (is_damaged_ && damage_ == Damage::refuse) {
+    refuse(*env_, mdb_cursor_dbi(cursor_of(handle_)), key_);
+  }
   return true;
 }
 

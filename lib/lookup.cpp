@@ -75,10 +75,13 @@ std::uint64_t parse_sequence(const std::string& cursor, const std::string& text)
 // to go on below, absent when there is no more.
 std::optional<std::uint64_t> list_shared(const Core& core, const std::vector<SegmentNumber>& wanted,
                                          std::optional<std::uint64_t> before, std::size_t limit,
-                                         std::vector<Record>& out) {
+                                         std::vector<Record>& out, DamageMet& damage) {
   AuthorNames names(core);
+  const auto is_wanted = [&](SegmentNumber segment) {
+    return std::find(wanted.begin(), wanted.end(), segment) != wanted.end();
+  };
   return core.shared.read([&](const SharedReader& reader) -> std::optional<std::uint64_t> {
-    lmdb::Cursor cursor = reader.txn().cursor(table::rec);
+    lmdb::Cursor cursor = reader.txn().cursor(table::rec, lmdb::Damage::mark);
     bool on = false;
     if (before) {
       on = cursor.seek(TableKey().u64(*before)) ? cursor.previous() : cursor.last();
@@ -86,10 +89,12 @@ std::optional<std::uint64_t> list_shared(const Core& core, const std::vector<Seg
       on = cursor.last();
     }
     for (; on; on = cursor.previous()) {
-      const RecordRow row = decode_record_row(cursor.value());
-      if (std::find(wanted.begin(), wanted.end(), row.segment) == wanted.end()) continue;
+      const auto found = sound_row(core, cursor, is_wanted, damage);
+      if (!found || !is_wanted(found->segment)) continue;
+      const RecordRow& row = *found;
       const std::uint64_t sequence = load_u64(cursor.key().data());
       const auto dots = reader.dots_of(row.segment, row.element);
+      if (has_damage(dots)) continue;  // counted where its row stands
       if (dots.empty() || dots.back().sequence != sequence) continue;  // listed by its newest dot
       if (out.size() == limit) return sequence + 1;
       const Segment& segment = core.segments.find(core.shared.name(row.segment));
@@ -99,7 +104,30 @@ std::optional<std::uint64_t> list_shared(const Core& core, const std::vector<Seg
   });
 }
 
+[[noreturn]] void refuse_damaged(const Core& core, const std::string& what,
+                                 const std::vector<StoredDot>& dots) {
+  for (const StoredDot& dot : dots) {
+    if (dot.is_damaged) core.shared.damage().note(dot.sequence);
+  }
+  throw Error(ErrorCode::damaged, what + ": cannot be read; `loam doctor` says more");
+}
+
 }  // namespace
+
+std::optional<RecordRow> sound_row(const Core& core, const lmdb::Cursor& at,
+                                   const std::function<bool(SegmentNumber)>& is_wanted,
+                                   DamageMet& damage) {
+  if (!at.is_damaged() && at.value().size() >= record_row_octets) {
+    return decode_record_row(at.value());
+  }
+  const std::uint64_t sequence = load_u64(at.key().data());
+  core.shared.damage().note(sequence);
+  const auto& known = core.shared.numbers();
+  const SegmentNumber segment = at.value().size() < 2 ? 0 : load_u16(at.value().data());
+  const bool is_known = std::find(known.begin(), known.end(), segment) != known.end();
+  if (!is_known || is_wanted(segment)) damage.shared.insert(sequence);
+  return std::nullopt;
+}
 
 // ---------------------------------------------------------------- authors
 
@@ -113,7 +141,7 @@ const std::string& AuthorNames::of(const SharedReader& reader, const InstanceId&
   if (known != names_.end()) return known->second;
   std::string name = instance.text();
   const auto dots = reader.dots_of(registry_, instance.text());
-  if (!dots.empty()) {
+  if (!dots.empty() && !dots.back().is_damaged) {
     const MapRecord entry = decode_map_record(dots.back().record);
     if (entry.value) {
       const Value value = decode(*entry.value);
@@ -173,6 +201,7 @@ std::optional<Record> read_record(const Core& core, const RecordAddress& address
   if (segment.scope == Scope::priv) {
     const auto record = core.priv.get(core.priv.number(segment.name), address.packet);
     if (!record) return std::nullopt;
+    if (record->is_damaged) refuse_damaged(core, "record " + address.id(), {});
     return record_of(core, segment, *record);
   }
   const SegmentNumber number = core.shared.number(segment.name);
@@ -180,6 +209,7 @@ std::optional<Record> read_record(const Core& core, const RecordAddress& address
   return core.shared.read([&](const SharedReader& reader) -> std::optional<Record> {
     const auto dots = reader.dots_of(number, address.element);
     if (dots.empty()) return std::nullopt;
+    if (has_damage(dots)) refuse_damaged(core, "record " + address.id(), dots);
     return record_of(core, names, reader, segment, address.element, dots);
   });
 }
@@ -210,10 +240,12 @@ RecordPage list_records(const Core& core, const ListQuery& query) {
   ListCursor cursor;
   if (!query.cursor.empty()) cursor = parse_cursor(query.cursor);
   RecordPage page;
+  DamageMet damage;
   if (!cursor.is_private && !shared.empty()) {
     std::optional<std::uint64_t> before;
     if (!cursor.at.empty()) before = parse_sequence(query.cursor, cursor.at);
-    if (const auto next = list_shared(core, shared, before, query.limit, page.items)) {
+    if (const auto next = list_shared(core, shared, before, query.limit, page.items, damage)) {
+      page.damaged = damage.count();
       page.next = cursor_text('s', 0, std::to_string(*next));
       return page;
     }
@@ -229,14 +261,20 @@ RecordPage list_records(const Core& core, const ListQuery& query) {
     const std::size_t room = query.limit - page.items.size();
     const auto records = core.priv.newest(core.priv.number(priv[i]->name), before, room + 1);
     for (std::size_t k = 0; k < std::min(room, records.size()); ++k) {
-      page.items.push_back(record_of(core, *priv[i], records[k]));
+      if (records[k].is_damaged) {
+        damage.priv.insert(records[k].id.text());
+      } else {
+        page.items.push_back(record_of(core, *priv[i], records[k]));
+      }
     }
+    page.damaged = damage.count();
     if (records.size() > room) {
       const std::string at = room > 0 ? records[room - 1].id.text() : std::string();
       page.next = cursor_text('p', i, at);
       return page;
     }
   }
+  page.damaged = damage.count();
   return page;
 }
 
@@ -253,6 +291,7 @@ std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::s
   };
   if (segment.scope == Scope::priv) {
     const auto entry = core.priv.entry(core.priv.number(segment.name), key);
+    if (entry && entry->is_damaged) refuse_damaged(core, "key " + std::string(key), {});
     if (entry) add(entry->record, core.identity.name);
     return entries;
   }
@@ -260,6 +299,7 @@ std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::s
   AuthorNames names(core);
   core.shared.read([&](const SharedReader& reader) {
     auto dots = reader.dots_of(number, key);
+    if (has_damage(dots)) refuse_damaged(core, "key " + std::string(key), dots);
     std::reverse(dots.begin(), dots.end());
     for (const StoredDot& dot : dots) add(dot.record, names.of(reader, dot.author));
     return 0;
@@ -281,7 +321,13 @@ KeyPage list_keys(const Core& core, const Segment& segment, std::string_view aft
       entries.pop_back();
       page.next = entries.back().key;
     }
-    for (PrivateEntry& entry : entries) page.items.push_back(std::move(entry.key));
+    for (PrivateEntry& entry : entries) {
+      if (entry.is_damaged) {
+        ++page.damaged;
+      } else {
+        page.items.push_back(std::move(entry.key));
+      }
+    }
     return page;
   }
   const SegmentNumber number = core.shared.number(segment.name);
@@ -293,13 +339,17 @@ KeyPage list_keys(const Core& core, const Segment& segment, std::string_view aft
     lmdb::Cursor cursor = reader.txn().cursor(table::reg);
     bool on = cursor.seek(start);
     while (on && starts_with(cursor.key(), prefix)) {
-      constexpr std::size_t suffix = 1 + 8 + 16 + 8;
-      if (cursor.key().size() < 2 + suffix) {
-        throw Error(ErrorCode::damaged, "table reg: a key does not decode");
-      }
-      const std::string key(text_of(cursor.key().subspan(2, cursor.key().size() - 2 - suffix)));
+      const std::string key(decode_register_key(cursor.key()).key);
       const auto dots = reader.dots_of(number, key);
-      const bool has_value = !dots.empty() && decode_map_record(dots.back().record).value;
+      const bool is_sound = !has_damage(dots);
+      if (!is_sound) {
+        ++page.damaged;
+        for (const StoredDot& dot : dots) {
+          if (dot.is_damaged) core.shared.damage().note(dot.sequence);
+        }
+      }
+      const bool has_value =
+          is_sound && !dots.empty() && decode_map_record(dots.back().record).value;
       if (has_value && page.items.size() == limit) {
         page.next = page.items.back();
         break;

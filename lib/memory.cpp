@@ -110,13 +110,15 @@ RecordPage Memory::list(const ListQuery& query) const { return list_records(impl
 RecallResult Memory::recall(const RecallQuery& query) const {
   check_query(query, impl_->core.segments);
   RecallResult result;
-  std::vector<Hit> hits = impl_->search.find(query);
+  DamageMet damage;
+  std::vector<Hit> hits = impl_->search.find(query, damage);
   const std::size_t end = query.offset + query.limit;
   if (hits.size() > end) result.next = std::to_string(end);
   for (std::size_t i = query.offset; i < std::min(end, hits.size()); ++i) {
     result.items.push_back(std::move(hits[i]));
   }
   result.coverage = impl_->coverage();
+  result.coverage.damaged += damage.count();
   return result;
 }
 

@@ -102,11 +102,13 @@ struct ListQuery {
 struct RecordPage {
   std::vector<Record> items;
   std::optional<std::string> next;  ///< absent: no more
+  std::uint64_t damaged = 0;        ///< records of this page that could not be read, and are left out
 };
 
 struct KeyPage {
   std::vector<std::string> items;
   std::optional<std::string> next;
+  std::uint64_t damaged = 0;  ///< keys of this page whose value could not be read, and are left out
 };
 
 /// How much of the federation an answer rests on.
@@ -117,6 +119,7 @@ struct Coverage {
   std::vector<std::string> unreachable;
   bool partial = false;
   std::uint64_t unindexed = 0;
+  std::uint64_t damaged = 0;  ///< records left out: they could not be read, and no peer has sent them again
 };
 
 struct RecallQuery {
@@ -268,7 +271,8 @@ class Memory {
   Receipt remember(const NewRecord& record);
 
   /// The record of an id, or of a unique prefix of 6 or more characters, in any set segment. Absent:
-  /// none such. Throws Error(invalid) for an ambiguous or malformed id.
+  /// none such. Throws Error(invalid) for an ambiguous or malformed id, Error(damaged) for a record that
+  /// cannot be read.
   std::optional<Record> get(std::string_view id) const;
 
   RecordPage list(const ListQuery& query) const;

@@ -3,6 +3,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "lib/lookup.hpp"
+#include "lib/quarantine.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -119,6 +120,7 @@ Coverage Memory::Impl::coverage() {
       if (age <= current_within_ms) ++coverage.peers_current;
       coverage.oldest_peer_age_ms = std::max(coverage.oldest_peer_age_ms, age);
     }
+    coverage.damaged = quarantine_counts(reader).open;
     return 0;
   });
   return coverage;

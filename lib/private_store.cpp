@@ -31,14 +31,15 @@ PrivateCounts read_counts(const lmdb::ReadTxn& txn, SegmentNumber segment) {
 }
 
 PrivateRecord record_at(const lmdb::Cursor& cursor) {
-  return {*PacketId::from(cursor.key().subspan(2, 16)), copy_of(cursor.value())};
+  return {*PacketId::from(cursor.key().subspan(2, 16)), copy_of(cursor.value()),
+          cursor.is_damaged()};
 }
 
 }  // namespace
 
 bool PrivateBatch::add(SegmentNumber segment, const PrivateRecord& record) {
   const TableKey key = record_key(segment, record.id);
-  if (txn_.get(tables::rec, key)) return false;
+  if (txn_.look(tables::rec, key)) return false;
   txn_.put(tables::rec, key, record.record);
   count(segment, 1, static_cast<std::int64_t>(record.record.size()));
   return true;
@@ -46,9 +47,9 @@ bool PrivateBatch::add(SegmentNumber segment, const PrivateRecord& record) {
 
 void PrivateBatch::remove(SegmentNumber segment, const PacketId& id) {
   const TableKey key = record_key(segment, id);
-  const auto row = txn_.get(tables::rec, key);
+  const auto row = txn_.look(tables::rec, key);  // what cannot be read can be removed
   if (!row) throw Error(ErrorCode::not_found, "record " + id.text());
-  const auto octets = static_cast<std::int64_t>(row->size());
+  const auto octets = static_cast<std::int64_t>(row->value.size());
   txn_.erase(tables::rec, key);
   count(segment, -1, -octets);
 }
@@ -58,9 +59,9 @@ bool PrivateBatch::put(SegmentNumber segment, std::string_view key,
   const TableKey at = register_prefix(segment, key);
   Hlc after;
   std::optional<std::size_t> before;
-  if (const auto row = txn_.get(tables::reg, at)) {
-    after = decode_map_record(*row).stamp;
-    before = row->size();
+  if (const auto row = txn_.look(tables::reg, at)) {
+    if (!row->is_damaged) after = decode_map_record(row->value).stamp;
+    before = row->value.size();
   }
   if (!value) {
     if (!before) throw Error(ErrorCode::not_found, "key " + std::string(key));
@@ -140,9 +141,9 @@ bool PrivateStore::load(const SegmentTable& segments) {
 
 std::optional<PrivateRecord> PrivateStore::get(SegmentNumber segment, const PacketId& id) const {
   return env_->read([&](const lmdb::ReadTxn& txn) -> std::optional<PrivateRecord> {
-    const auto row = txn.get(tables::rec, record_key(segment, id));
+    const auto row = txn.look(tables::rec, record_key(segment, id));
     if (!row) return std::nullopt;
-    return PrivateRecord{id, copy_of(*row)};
+    return PrivateRecord{id, copy_of(row->value), row->is_damaged};
   });
 }
 
@@ -150,7 +151,7 @@ std::vector<PrivateRecord> PrivateStore::between(SegmentNumber segment, const Pa
                                                  const PacketId& high, std::size_t max) const {
   return env_->read([&](const lmdb::ReadTxn& txn) {
     std::vector<PrivateRecord> found;
-    lmdb::Cursor cursor = txn.cursor(tables::rec);
+    lmdb::Cursor cursor = txn.cursor(tables::rec, lmdb::Damage::mark);
     const TableKey prefix = segment_key(segment);
     for (bool on = cursor.seek(record_key(segment, low)); on; on = cursor.next()) {
       if (!starts_with(cursor.key(), prefix) || found.size() >= max) break;
@@ -167,7 +168,7 @@ std::vector<PrivateRecord> PrivateStore::newest(SegmentNumber segment,
                                                 std::size_t max) const {
   return env_->read([&](const lmdb::ReadTxn& txn) {
     std::vector<PrivateRecord> found;
-    lmdb::Cursor cursor = txn.cursor(tables::rec);
+    lmdb::Cursor cursor = txn.cursor(tables::rec, lmdb::Damage::mark);
     const TableKey prefix = segment_key(segment);
     // Stand just behind the part that is wanted, then walk backwards.
     const TableKey behind = before ? record_key(segment, *before)
@@ -182,9 +183,9 @@ std::vector<PrivateRecord> PrivateStore::newest(SegmentNumber segment,
 
 std::optional<PrivateEntry> PrivateStore::entry(SegmentNumber segment, std::string_view key) const {
   return env_->read([&](const lmdb::ReadTxn& txn) -> std::optional<PrivateEntry> {
-    const auto row = txn.get(tables::reg, register_prefix(segment, key));
+    const auto row = txn.look(tables::reg, register_prefix(segment, key));
     if (!row) return std::nullopt;
-    return PrivateEntry{std::string(key), copy_of(*row)};
+    return PrivateEntry{std::string(key), copy_of(row->value), row->is_damaged};
   });
 }
 
@@ -192,14 +193,14 @@ std::vector<PrivateEntry> PrivateStore::entries(SegmentNumber segment, std::stri
                                                 std::size_t max) const {
   return env_->read([&](const lmdb::ReadTxn& txn) {
     std::vector<PrivateEntry> found;
-    lmdb::Cursor cursor = txn.cursor(tables::reg);
+    lmdb::Cursor cursor = txn.cursor(tables::reg, lmdb::Damage::mark);
     const TableKey prefix = segment_key(segment);
     for (bool on = cursor.seek(TableKey(prefix).text(after)); on; on = cursor.next()) {
       if (!starts_with(cursor.key(), prefix) || found.size() >= max) break;
       const BytesView key = cursor.key().subspan(2);
       const std::string text(text_of(key.first(key.size() - 1)));
       if (!after.empty() && text <= after) continue;
-      found.push_back({text, copy_of(cursor.value())});
+      found.push_back({text, copy_of(cursor.value()), cursor.is_damaged()});
     }
     return found;
   });

@@ -18,12 +18,14 @@ namespace loam {
 struct PrivateRecord {
   PacketId id;
   Bytes record;  ///< an encoded SetRecord
+  bool is_damaged = false;  ///< the record cannot be read
 };
 
 /// An entry of a private segment.
 struct PrivateEntry {
   std::string key;
   Bytes record;  ///< an encoded MapRecord
+  bool is_damaged = false;  ///< the record cannot be read
 };
 
 // What is private has no form on the wire.

@@ -44,6 +44,9 @@ struct DotRow {
   ContentHash content;
 };
 
+/// What stands before the record in a row of table `rec`.
+inline constexpr std::size_t record_row_octets = 2 + 4 + 8 + 16;
+
 /// A stored record. Table `rec`, by local sequence.
 struct RecordRow {
   SegmentNumber segment = 0;

@@ -98,12 +98,19 @@ bool is_better(const Hit& left, const Hit& right) {
 }
 
 template <class Each>
-void for_private_records(const Core& core, const Segment& segment, Each&& each) {
+void for_private_records(const Core& core, const Segment& segment, DamageMet& damage,
+                         Each&& each) {
   constexpr std::size_t page = 256;
   std::optional<PacketId> before;
   while (true) {
     const auto records = core.priv.newest(core.priv.number(segment.name), before, page);
-    for (const PrivateRecord& record : records) each(record_of(core, segment, record));
+    for (const PrivateRecord& record : records) {
+      if (record.is_damaged) {
+        damage.priv.insert(record.id.text());
+      } else {
+        each(record_of(core, segment, record));
+      }
+    }
     if (records.size() < page) return;
     before = records.back().id;
   }
@@ -112,16 +119,21 @@ void for_private_records(const Core& core, const Segment& segment, Each&& each) 
 // Each record once: where its newest dot stands.
 template <class Each>
 void for_shared_records(const Core& core, const std::map<SegmentNumber, const Segment*>& segments,
-                        Each&& each) {
+                        DamageMet& damage, Each&& each) {
   AuthorNames names(core);
+  const auto is_wanted = [&](SegmentNumber number) { return segments.count(number) != 0; };
   core.shared.read([&](const SharedReader& reader) {
-    lmdb::Cursor cursor = reader.txn().cursor(table::rec);
+    lmdb::Cursor cursor = reader.txn().cursor(table::rec, lmdb::Damage::mark);
     for (bool on = cursor.first(); on; on = cursor.next()) {
-      const RecordRow row = decode_record_row(cursor.value());
+      const std::uint64_t sequence = load_u64(cursor.key().data());
+      const auto found = sound_row(core, cursor, is_wanted, damage);
+      if (!found) continue;
+      const RecordRow& row = *found;
       const auto segment = segments.find(row.segment);
       if (segment == segments.end()) continue;
       const auto dots = reader.dots_of(row.segment, row.element);
-      if (dots.empty() || dots.back().sequence != load_u64(cursor.key().data())) continue;
+      if (has_damage(dots)) continue;  // counted where its row stands
+      if (dots.empty() || dots.back().sequence != sequence) continue;
       each(record_of(core, names, reader, *segment->second, row.element, dots));
     }
     return 0;
@@ -130,16 +142,17 @@ void for_shared_records(const Core& core, const std::map<SegmentNumber, const Se
 
 // Every record of the searched segments, one at a time.
 template <class Each>
-void for_records(const Core& core, const std::vector<const Segment*>& segments, Each&& each) {
+void for_records(const Core& core, const std::vector<const Segment*>& segments, DamageMet& damage,
+                 Each&& each) {
   std::map<SegmentNumber, const Segment*> shared;
   for (const Segment* segment : segments) {
     if (segment->scope == Scope::shared) {
       shared.emplace(core.shared.number(segment->name), segment);
     } else {
-      for_private_records(core, *segment, each);
+      for_private_records(core, *segment, damage, each);
     }
   }
-  if (!shared.empty()) for_shared_records(core, shared, each);
+  if (!shared.empty()) for_shared_records(core, shared, damage, each);
 }
 
 std::vector<const Segment*> searched_segments(const RecallQuery& query, const SegmentTable& table) {
@@ -173,7 +186,7 @@ void check_query(const RecallQuery& query, const SegmentTable& segments) {
   }
 }
 
-std::vector<Hit> ScanSearch::find(const RecallQuery& query) const {
+std::vector<Hit> ScanSearch::find(const RecallQuery& query, DamageMet& damage) const {
   const auto segments = searched_segments(query, core_.segments);
   const std::vector<std::string> terms = terms_of(query.text);
   const std::int64_t now_ms = core_.now_ms();
@@ -183,7 +196,7 @@ std::vector<Hit> ScanSearch::find(const RecallQuery& query) const {
   std::vector<double> weights(terms.size(), 0);
   if (!terms.empty()) {
     double records = 0;
-    for_records(core_, segments, [&](const Record& record) {
+    for_records(core_, segments, damage, [&](const Record& record) {
       if (!passes(query, record, now_ms)) return;
       ++records;
       const auto counts = frequencies(terms, record);
@@ -196,7 +209,7 @@ std::vector<Hit> ScanSearch::find(const RecallQuery& query) const {
 
   // Second pass: the best so far, worst on top of the heap.
   std::vector<Hit> best;
-  for_records(core_, segments, [&](Record record) {
+  for_records(core_, segments, damage, [&](Record record) {
     if (!passes(query, record, now_ms)) return;
     Hit hit;
     if (terms.empty()) {

@@ -11,7 +11,8 @@ class Search {
 
   /// The best `offset + limit + 1` records that pass every filter, best first, ties by id; those with
   /// a positive score when the query has words, all newest first when it has none.
-  virtual std::vector<Hit> find(const RecallQuery& query) const = 0;
+  /// What it had to leave out goes into `damage`.
+  virtual std::vector<Hit> find(const RecallQuery& query, DamageMet& damage) const = 0;
 };
 
 /// Looks at every record of the searched segments. Exact; its time grows with their number, its memory
@@ -20,7 +21,7 @@ class ScanSearch final : public Search {
  public:
   explicit ScanSearch(const Core& core) : core_(core) {}
 
-  std::vector<Hit> find(const RecallQuery& query) const override;
+  std::vector<Hit> find(const RecallQuery& query, DamageMet& damage) const override;
 
  private:
   const Core& core_;

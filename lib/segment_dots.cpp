@@ -1,6 +1,9 @@
 #include "lib/segment_dots.hpp"
 
+#include <algorithm>
+
 #include "crdt/error.hpp"
+#include "lib/quarantine.hpp"
 #include "lib/shared_store.hpp"
 
 namespace loam {
@@ -46,25 +49,32 @@ void SegmentDots::insert(const Dot& dot, BytesView record, const ContentHash& co
 void SegmentDots::drop(const Dot& dot) {
   const ActorIndex actor = known(dot.actor);
   const DotRow row = live_row(actor, dot);
-  const RecordRow record = batch_.reader_.record(row.sequence);
-  const std::size_t octets = record.record.size();
-  if (kind_ == Kind::set) {
+  const TableKey key = TableKey().u64(row.sequence);
+  const auto record = batch_.reader_.sound_record(row.sequence);
+  // How long a value is belongs to the structure: also true of one that cannot be read.
+  const std::size_t row_octets = batch_.txn_.look(table::rec, key)->value.size();
+  const std::size_t octets = std::max(row_octets, record_row_octets) - record_row_octets;
+  if (!record) {
+    erase_index_rows(batch_.txn_, segment_, kind_, row.sequence);
+  } else if (kind_ == Kind::set) {
     // Of an entry that is still pending, the missing record says that it is void.
-    const ElementEntry entry{segment_, record.element, row.sequence};
+    const ElementEntry entry{segment_, record->element, row.sequence};
     batch_.txn_.erase(table::elem, element_key(segment_, entry.element, entry.sequence));
     batch_.fresh_.erase(entry);
   } else {
-    const MapRecord entry = decode_map_record(record.record);
+    const MapRecord entry = decode_map_record(record->record);
     batch_.txn_.erase(table::reg, register_key(segment_, entry.key, entry.stamp, dot));
   }
-  batch_.txn_.erase(table::rec, TableKey().u64(row.sequence));
+  batch_.txn_.erase(table::rec, key);
   batch_.txn_.erase(table::dot, dot_key(segment_, actor, dot.counter));
   count(actor, dot, row.content, octets, false);
 }
 
 void SegmentDots::replace(const Dot& dot, BytesView record, const ContentHash& content) {
   const DotRow row = live_row(known(dot.actor), dot);
-  keep_aside(dot, copy_of(batch_.reader_.record(row.sequence).record));
+  if (const auto old = batch_.reader_.sound_record(row.sequence)) {
+    keep_aside(dot, copy_of(old->record));
+  }
   drop(dot);
   insert(dot, record, content);
 }

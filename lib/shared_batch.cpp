@@ -5,6 +5,7 @@
 
 #include "crdt/error.hpp"
 #include "lib/packet_log.hpp"
+#include "lib/quarantine.hpp"
 #include "lib/segment_dots.hpp"
 #include "lib/shared_store.hpp"
 
@@ -70,10 +71,10 @@ bool SharedBatch::put(SegmentNumber segment, std::string_view key,
   Hlc after;
   bool had_value = false;
   for (const StoredDot& observed : reader_.dots_of(segment, key)) {
-    const MapRecord entry = decode_map_record(observed.record);
     delta.context.insert(observed.dot);
-    after = std::max(after, entry.stamp);
-    had_value = entry.value.has_value();  // the winner is the last
+    after = std::max(after, observed.stamp);
+    // The winner is the last. Of one that cannot be read, it is not known.
+    had_value = observed.is_damaged || decode_map_record(observed.record).value.has_value();
   }
   if (!value && !had_value) throw Error(ErrorCode::not_found, "key " + std::string(key));
   const Dot dot = next_dot(segment);
@@ -176,14 +177,14 @@ ActorIndex SharedBatch::actor_index(const ActorId& actor, const InstanceId& auth
 
 std::uint64_t SharedBatch::next_sequence() {
   if (!sequence_) {
-    lmdb::Cursor cursor = txn_.cursor(table::rec);
+    lmdb::Cursor cursor = txn_.cursor(table::rec, lmdb::Damage::mark);
     sequence_ = cursor.last() ? load_u64(cursor.key().data()) : 0;
   }
   return ++*sequence_;
 }
 
 Dot SharedBatch::next_dot(SegmentNumber segment) {
-  const ActorId& actor = store_.own_actor(now_ms_);
+  const ActorId& actor = store_.own_actor(now_ms_, quarantines());
   const ActorIndex index = actor_index(actor, store_.instance());
   return {actor, context(segment, index, actor).row.covered.highest() + 1};
 }
@@ -195,6 +196,7 @@ Hlc SharedBatch::stamp(Hlc after) { return clock_.next(now_ms_, after); }
 std::vector<StoredDot> SharedBatch::dots_of(SegmentNumber segment,
                                             const ElementId& element) const {
   std::vector<StoredDot> dots = reader_.dots_of(segment, element);
+  if (has_damage(dots)) find_damaged(dots);
   for (auto at = fresh_.lower_bound({segment, element, 0});
        at != fresh_.end() && at->segment == segment && at->element == element; ++at) {
     const RecordRow row = reader_.record(at->sequence);
@@ -202,6 +204,23 @@ std::vector<StoredDot> SharedBatch::dots_of(SegmentNumber segment,
     dots.push_back({Dot{by.id, row.counter}, by.author, at->sequence, copy_of(row.record)});
   }
   return dots;
+}
+
+// The dots of records that cannot say which they are.
+void SharedBatch::find_damaged(std::vector<StoredDot>& dots) const {
+  std::set<std::uint64_t> sequences;
+  for (const StoredDot& dot : dots) {
+    if (dot.is_damaged) sequences.insert(dot.sequence);
+  }
+  for (const PlacedDot& at : placed_dots(txn_, sequences)) {
+    for (StoredDot& dot : dots) {
+      if (dot.sequence != at.sequence) continue;
+      const ActorRow by = reader_.actor(at.actor);
+      dot.dot = {by.id, at.counter};
+      dot.author = by.author;
+    }
+  }
+  std::erase_if(dots, [](const StoredDot& dot) { return dot.dot.counter == 0; });
 }
 
 void SharedBatch::index_fresh() {

@@ -60,6 +60,11 @@ class SharedBatch {
   std::optional<std::string> receipt_of(const PacketId& packet) const;
   void remember_packet(const PacketId& packet, const std::string& receipt_id);
 
+  /// Puts those of these records that cannot be read under quarantine: each is forgotten as if it had
+  /// never been seen, its octets are kept aside, and what was known of peers' journals of its segment is
+  /// given up, so that the next session fetches it again. Returns how many.
+  std::uint64_t quarantine(std::set<std::uint64_t> sequences);
+
   /// Drops the journal of every segment: positions in it are worth nothing any more.
   void drop_journals();
 
@@ -92,6 +97,8 @@ class SharedBatch {
   std::uint64_t next_sequence();
   Dot next_dot(SegmentNumber segment);
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
+  void find_damaged(std::vector<StoredDot>& dots) const;
+  std::uint64_t quarantines();
   void index_fresh();
   Hlc stamp(Hlc after);
   Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin);
@@ -106,6 +113,7 @@ class SharedBatch {
   Clock clock_;
   Hlc clock_loaded_;
   std::optional<std::uint64_t> sequence_;
+  std::optional<std::uint64_t> quarantines_;
   std::map<SegmentNumber, SegmentCache> segments_;
   std::map<std::pair<SegmentNumber, ActorIndex>, ContextCache> contexts_;
   mutable std::map<ActorId, ActorIndex> actors_;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "crdt/error.hpp"
+#include "lib/quarantine.hpp"
 
 namespace loam {
 namespace {
@@ -145,6 +146,7 @@ bool SharedStore::load(const SegmentTable& segments) {
       const SegmentRow row = decode_segment_row(cursor.value());
       stored[row.name] = {load_u16(cursor.key().data()), row.state.kind};
     }
+    quarantines_ = read_quarantines(txn);
     numbers_.clear();
     for (const Segment& segment : segments.all()) {
       if (segment.scope != Scope::shared) continue;
@@ -173,6 +175,12 @@ const ActorId& SharedStore::own_actor(std::int64_t now_ms) {
     std::copy_n(birth.begin(), 6, actor_->bytes.begin());
   }
   return *actor_;
+}
+
+const ActorId& SharedStore::own_actor(std::int64_t now_ms, std::uint64_t quarantines) {
+  if (quarantines != quarantines_) renew_actor();
+  quarantines_ = quarantines;
+  return own_actor(now_ms);
 }
 
 JournalId SharedStore::new_journal_id() const {

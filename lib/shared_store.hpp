@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/config.hpp"
+#include "lib/damage.hpp"
 #include "lib/segment.hpp"
 #include "lib/shared_batch.hpp"
 
@@ -41,6 +42,15 @@ class SharedStore {
   /// 80 random bits, never resumed. Writer thread only.
   const ActorId& own_actor(std::int64_t now_ms);
 
+  /// The same; a new one when the store has another number of quarantines than it was minted under.
+  const ActorId& own_actor(std::int64_t now_ms, std::uint64_t quarantines);
+
+  /// Gives this session's actor up: the next write goes on under a new one. Writer thread only.
+  void renew_actor() noexcept { actor_.reset(); }
+
+  /// Where reads note the records that they could not read. Any thread.
+  DamageLog& damage() const noexcept { return damage_; }
+
   JournalId new_journal_id() const;
 
   /// The pending part of the element index as the transaction sees it. Writer thread only; before the
@@ -71,6 +81,8 @@ class SharedStore {
   std::map<SegmentNumber, std::string> names_by_number_;
   std::vector<SegmentNumber> numbers_;
   std::optional<ActorId> actor_;
+  std::uint64_t quarantines_ = 0;  ///< when the actor was minted
+  mutable DamageLog damage_;
   PendingIndex pending_;
 };
 

@@ -73,16 +73,30 @@ RecordRow SharedReader::record(std::uint64_t sequence) const {
   return decode_record_row(*row);
 }
 
-StoredDot SharedReader::stored(const RecordRow& row, std::uint64_t sequence) const {
-  const ActorRow by = actor(row.actor);
-  return {Dot{by.id, row.counter}, by.author, sequence, copy_of(row.record)};
+std::optional<RecordRow> SharedReader::sound_record(std::uint64_t sequence) const {
+  const auto row = txn_.look(table::rec, TableKey().u64(sequence));
+  if (!row) damaged("table rec: record " + std::to_string(sequence) + " is missing");
+  if (row->is_damaged || row->value.size() < record_row_octets) return std::nullopt;
+  return decode_record_row(row->value);
+}
+
+StoredDot SharedReader::stored(std::uint64_t sequence) const {
+  StoredDot dot;
+  dot.sequence = sequence;
+  const auto row = sound_record(sequence);
+  dot.is_damaged = !row;
+  if (!row) return dot;
+  const ActorRow by = actor(row->actor);
+  dot.dot = {by.id, row->counter};
+  dot.author = by.author;
+  dot.record = copy_of(row->record);
+  return dot;
 }
 
 bool SharedReader::is_current(const ElementEntry& entry) const {
-  const auto found = txn_.get(table::rec, TableKey().u64(entry.sequence));
-  if (!found) return false;
-  const RecordRow row = decode_record_row(*found);
-  return row.segment == entry.segment && row.element == entry.element;
+  if (!txn_.look(table::rec, TableKey().u64(entry.sequence))) return false;
+  const auto row = sound_record(entry.sequence);
+  return !row || (row->segment == entry.segment && row->element == entry.element);
 }
 
 // The pending list by element once many lookups are made; null while scanning it is cheaper.
@@ -121,9 +135,14 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
   std::vector<StoredDot> dots;
   for (const std::uint64_t sequence : sequences_of(segment, element)) {
     if (!is_current({segment, element, sequence})) continue;
-    dots.push_back(stored(record(sequence), sequence));
+    dots.push_back(stored(sequence));
   }
   return dots;
+}
+
+bool has_damage(const std::vector<StoredDot>& dots) noexcept {
+  return std::any_of(dots.begin(), dots.end(),
+                     [](const StoredDot& dot) { return dot.is_damaged; });
 }
 
 std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_view key) const {
@@ -132,8 +151,15 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_
   lmdb::Cursor cursor = txn_.cursor(table::reg);
   for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
     if (cursor.value().size() != 8) damaged("table reg: a row does not decode");
-    const std::uint64_t sequence = load_u64(cursor.value().data());
-    dots.push_back(stored(record(sequence), sequence));
+    StoredDot dot = stored(load_u64(cursor.value().data()));
+    const RegisterKey at = decode_register_key(cursor.key());
+    dot.stamp = at.stamp;
+    if (dot.is_damaged) {
+      dot.dot = at.dot;
+      const auto index = actor_index(at.dot.actor);
+      if (index) dot.author = actor(*index).author;
+    }
+    dots.push_back(std::move(dot));
   }
   return dots;
 }

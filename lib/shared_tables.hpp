@@ -59,7 +59,12 @@ struct StoredDot {
   InstanceId author;
   std::uint64_t sequence = 0;
   Bytes record;
+  Hlc stamp = {};           ///< of a map segment, from the index
+  bool is_damaged = false;  ///< its record cannot be read; of a set segment the dot is not known then
 };
+
+/// Whether the record of one of them cannot be read.
+bool has_damage(const std::vector<StoredDot>& dots) noexcept;
 
 /// Reads the shared environment inside one transaction. Throws Error(damaged) when tables disagree.
 class SharedReader {
@@ -83,10 +88,14 @@ class SharedReader {
   /// The record of a live dot; a view that dies with the transaction.
   RecordRow record(std::uint64_t sequence) const;
 
-  /// Whether an entry of the element index still stands for a record.
+  /// The same, absent when its row cannot be read.
+  std::optional<RecordRow> sound_record(std::uint64_t sequence) const;
+
+  /// Whether an entry of the element index still stands for a record. One that cannot be read counts.
   bool is_current(const ElementEntry& entry) const;
 
-  /// Live dots of an element, oldest local sequence first; empty: there is no such element.
+  /// Live dots of an element, oldest local sequence first; empty: there is no such element. Those whose
+  /// record cannot be read are among them, marked.
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
 
   /// Live dots of a key, the LWW winner last; empty: there is no such key.
@@ -102,7 +111,7 @@ class SharedReader {
   const lmdb::ReadTxn& txn() const noexcept { return txn_; }
 
  private:
-  StoredDot stored(const RecordRow& row, std::uint64_t sequence) const;
+  StoredDot stored(std::uint64_t sequence) const;
   const PendingIndex* pending() const;
   std::vector<std::uint64_t> sequences_of(SegmentNumber segment, const ElementId& element) const;
 

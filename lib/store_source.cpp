@@ -99,13 +99,14 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
     const auto index = reader.actor_index(actor);
     const auto row = index ? reader.context(number, *index) : std::nullopt;
     if (!row) return slice;
-    const RangeSet known = selected.intersect(row->covered);
+    const RangeSet wanted = selected.intersect(row->covered);
+    RangeSet known = wanted;
     slice.authors.emplace(actor, reader.actor(*index).author);
     const TableKey prefix = context_key(number, *index);
     std::size_t octets = 0;
     std::uint64_t last = 0;
     lmdb::Cursor cursor = reader.txn().cursor(table::dot);
-    for (const Range& range : known) {
+    for (const Range& range : wanted) {
       for (bool on = cursor.seek(dot_key(number, *index, range.first));
            on && starts_with(cursor.key(), prefix); on = cursor.next()) {
         const std::uint64_t counter = load_u64(cursor.key().data() + prefix.view().size());
@@ -116,10 +117,16 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
           slice.rest = known.minus(slice.delta.context.of(actor));
           return slice;
         }
-        const RecordRow record = reader.record(decode_dot_row(cursor.value()).sequence);
+        const std::uint64_t sequence = decode_dot_row(cursor.value()).sequence;
+        const auto record = reader.sound_record(sequence);
+        if (!record) {  // neither its record nor its dot: we do not account for what we cannot read
+          store_.damage().note(sequence);
+          known = known.minus(RangeSet(Range{counter, counter}));
+          continue;
+        }
         slice.delta.live.emplace_hint(slice.delta.live.end(), Dot{actor, counter},
-                                      copy_of(record.record));
-        octets += record.record.size();
+                                      copy_of(record->record));
+        octets += record->record.size();
         last = counter;
       }
     }

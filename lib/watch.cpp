@@ -63,10 +63,11 @@ Change Watch::change_of(const std::string& segment, const Context& changed) cons
       if (!index) continue;
       for (const Range& range : ranges) {
         for (const auto& found : reader.live_in(number, *index, range)) {
-          const RecordRow row = reader.record(found.row.sequence);
-          change.ids.push_back(kind == Kind::set ? row.element.text()
-                                                 : decode_map_record(row.record).key);
           ++live;
+          const auto row = reader.sound_record(found.row.sequence);
+          if (!row) continue;
+          change.ids.push_back(kind == Kind::set ? row->element.text()
+                                                 : decode_map_record(row->record).key);
         }
       }
     }

@@ -211,7 +211,7 @@ class Records(Case):
         seen, cursor = [], ""
         while cursor is not None:
             page = self.ok("list", "-n", "2", "--cursor", cursor)
-            self.assertEqual(set(page), {"items", "next"})
+            self.assertEqual(set(page), {"items", "next", "coverage"})
             seen += [item["text"] for item in page["items"]]
             cursor = page["next"]
         self.assertEqual(seen, self.texts())
