@@ -126,6 +126,14 @@ int DiskWatch::sync(int file, const std::string& environment, long call) {
   return result;
 }
 
+// Room at the end of a file reads as zeros.
+int DiskWatch::extend(int file, const std::string& environment, std::uint64_t offset,
+                      std::uint64_t octets) {
+  const auto result = static_cast<int>(syscall(SYS_fallocate, file, 0, offset, octets));
+  if (result == 0) note({DiskEvent::Kind::write, environment, offset, Bytes(octets)});
+  return result;
+}
+
 void DiskWatch::link(const std::string& environment) { note({DiskEvent::Kind::link, environment}); }
 
 OneFileIdentity::OneFileIdentity() { ++one_identity; }
@@ -194,6 +202,17 @@ ssize_t watched_pwritev(int file, const iovec* parts, int count, off_t offset) {
                        });
 }
 
+int watched_fallocate(int file, int mode, off_t offset, off_t octets) {
+  DiskWatch* const watch = active;
+  if (watch != nullptr && mode == 0) {
+    if (const auto environment = watch->environment_of(file)) {
+      return watch->extend(file, *environment, static_cast<std::uint64_t>(offset),
+                           static_cast<std::uint64_t>(octets));
+    }
+  }
+  return static_cast<int>(syscall(SYS_fallocate, file, mode, offset, octets));
+}
+
 }  // namespace
 
 // The names are given by hand, because the headers rename some of these functions.
@@ -211,6 +230,8 @@ ssize_t loam_test_pwritev64(int file, const iovec* parts, int count,
 int loam_test_fsync(int file) __asm__("fsync");
 int loam_test_fdatasync(int file) __asm__("fdatasync");
 int loam_test_link(const char* from, const char* to) __asm__("link");
+int loam_test_fallocate(int file, int mode, off_t offset, off_t octets) __asm__("fallocate");
+int loam_test_fallocate64(int file, int mode, off_t offset, off_t octets) __asm__("fallocate64");
 int loam_test_statx(int dir, const char* path, int flags, unsigned mask,
                     struct statx* status) __asm__("statx");
 
@@ -256,6 +277,14 @@ int loam_test_link(const char* from, const char* to) {
     if (const auto environment = watch->environment_of(to)) watch->link(*environment);
   }
   return result;
+}
+
+int loam_test_fallocate(int file, int mode, off_t offset, off_t octets) {
+  return watched_fallocate(file, mode, offset, octets);
+}
+
+int loam_test_fallocate64(int file, int mode, off_t offset, off_t octets) {
+  return watched_fallocate(file, mode, offset, octets);
 }
 
 int loam_test_statx(int dir, const char* path, int flags, unsigned mask, struct statx* status) {

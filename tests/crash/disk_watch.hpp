@@ -87,6 +87,7 @@ class DiskWatch {
                 std::uint64_t offset, bool moves);
   int sync(int file, const std::string& environment, long call);
   void link(const std::string& environment);
+  int extend(int file, const std::string& environment, std::uint64_t offset, std::uint64_t octets);
 
  private:
   bool fails(Fault::Call call) noexcept;

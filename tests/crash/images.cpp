@@ -143,6 +143,7 @@ class Disk {
       is_missing = is_missing || !std::filesystem::exists(dir_ / environment / "data.mdb");
     }
     ++report.checked;
+    report.hash = hash_of_files();
     report.unsynced += has_unsynced;
     report.missing += is_missing;
     std::string what;
@@ -175,6 +176,15 @@ class Disk {
     } catch (const std::exception& error) {
       return error.what();
     }
+  }
+
+  std::size_t hash_of_files() const {
+    std::size_t hash = 0;
+    for (const auto& [environment, model] : models_) {
+      const std::string content = read_file(dir_ / environment / "data.mdb");
+      hash = hash * 31 + std::hash<std::string>{}(content);
+    }
+    return hash;
   }
 
   // What the lock file says after a crash is nothing to rely on; it is made after the data file.

@@ -25,6 +25,7 @@ struct ImageReport {
   std::uint64_t checked = 0;
   std::string failure;         ///< the first; empty: none
   std::uint64_t number = 0;    ///< of the image that failed
+  std::size_t hash = 0;        ///< of the data files of the last image
   std::uint64_t unsynced = 0;  ///< images with something written and not synced
   std::uint64_t missing = 0;   ///< images without one of the files
   std::uint64_t ahead = 0;     ///< images that hold a commit that was not acknowledged yet

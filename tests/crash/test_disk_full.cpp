@@ -101,11 +101,11 @@ TEST_CASE("a removal on a full disk is done whole or refused whole, and done onc
     const Place place;
     TroubledRun run(place.path, gen.bits());
     write_until_full(gen, run);
-    if (gen.coin()) disk->fill(0);
     if (gen.coin()) {  // as a process that is started to remove does
       run.close();
       REQUIRE(run.open().is_done);
     }
+    if (gen.coin()) disk->fill(0);
     const Outcome removed = run.remove_everything();
     if (!removed.is_done) must_be_refused(run, removed);
     ++(removed.is_done ? done : refused);

@@ -150,6 +150,13 @@ TEST_CASE("the recorder sees every octet that is written, and one seed is one re
   }
 }
 
+TEST_CASE("an image is the same alone as after all that came before it") {
+  const ImageRules rules = usual_rules();
+  for (const std::uint64_t number : {0U, 17U, 40U, 77U, 150U}) {
+    CHECK(check(rules, number, number).hash == check(rules, 0, number).hash);
+  }
+}
+
 TEST_CASE("recordings have everything that a store does") {
   const test::OneFileIdentity one_file;
   std::map<std::string, int> happened;
