@@ -71,7 +71,7 @@ ImageReport check(const ImageRules& rules, std::uint64_t first, std::uint64_t la
 // Checks as many images as there are by default, or as the environment says.
 ImageReport check_all(const ImageRules& rules, int usual) {
   std::uint64_t first = 0;
-  std::uint64_t last = number_in("IMAGES", ::test::scaled(usual)) - 1;
+  std::uint64_t last = number_in("IMAGES", static_cast<std::uint64_t>(::test::scaled(usual))) - 1;
   if (environment("IMAGE") != nullptr) first = last = number_in("IMAGE", 0);
   const ImageReport report = check(rules, first, last);
   INFO(report.failure, "\n", replay(rules.seed, report.number));

@@ -93,6 +93,7 @@ class Crash(Peers):
         super().setUp()
         self.random = random.Random(SEED)
         self.kills = 0
+        self.begun = time.monotonic()
         print(f"again: KILLS={KILLS} SEED={SEED} LOAM={LOAM} /usr/bin/python3 {sys.argv[0]} {self.name()}", flush=True)
 
     def name(self):
@@ -103,7 +104,8 @@ class Crash(Peers):
         return max(2, KILLS * hundredths // 100)
 
     def tell(self, what=""):
-        print(f"{self.name()}: {self.kills} killed{what}", flush=True)
+        seconds = time.monotonic() - self.begun
+        print(f"{self.name()}: {self.kills} killed in {seconds:.0f} s{what}", flush=True)
 
     def kill(self, *processes):
         """Kills them all, then waits; counts those that had not ended by themselves."""
@@ -124,7 +126,7 @@ class Crash(Peers):
     def test_what_was_acknowledged_survives_and_nothing_is_there_by_half(self):
         writers = Writers(self)
         try:
-            while writers.kills < self.share(60):
+            while writers.kills < self.share(64):
                 wanted = writers.count() + self.random.randint(1, 4)
                 self.until(lambda: writers.count() >= wanted, "nothing is acknowledged any more")
                 writers.kill()
@@ -210,7 +212,7 @@ class Crash(Peers):
         expected = self.records(self.dir)
         halfway = copies = before = 0
         copy = None
-        while self.kills < self.share(8):
+        while self.kills < self.share(4):
             if copy is None:
                 copy = self.instance(f"copy{copies}")
                 copies += 1
