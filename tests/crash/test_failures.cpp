@@ -139,9 +139,7 @@ TEST_CASE("the same for every sync from one on") {
   every_call_fails("syncs EIO", {.call = Fault::Call::sync, .code = EIO, .lasts = true});
 }
 
-// Not yet: the store does not open any more (docs/TESTING.md). These run with --no-skip.
-TEST_CASE("whichever write of a meta page fails, it is told, and nothing acknowledged is lost" *
-          doctest::skip()) {
+TEST_CASE("whichever write of a meta page fails, it is told, and nothing acknowledged is lost") {
   every_call_fails("meta write EIO", {.call = Fault::Call::meta_write, .code = EIO});
   every_call_fails("meta writes EIO",
                    {.call = Fault::Call::meta_write, .code = EIO, .lasts = true});
@@ -149,8 +147,7 @@ TEST_CASE("whichever write of a meta page fails, it is told, and nothing acknowl
   every_call_fails("short meta write", {.call = Fault::Call::meta_write, .code = 0});
 }
 
-TEST_CASE("whichever sync of a meta page fails, it is told, and nothing acknowledged is lost" *
-          doctest::skip()) {
+TEST_CASE("whichever sync of a meta page fails, it is told, and nothing acknowledged is lost") {
   every_call_fails("meta sync EIO", {.call = Fault::Call::meta_sync, .code = EIO});
   every_call_fails("meta syncs EIO", {.call = Fault::Call::meta_sync, .code = EIO, .lasts = true});
 }
