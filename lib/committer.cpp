@@ -60,11 +60,9 @@ void Committer::commit_group(const std::vector<Job*>& jobs, Run&& run) {
       failure = std::current_exception();
     }
     is_own = is_own && current < group.size();
-    if (!is_own && group.size() > 1) {
-      for (Job* job : jobs) {
-        const auto known = failed.find(job);
-        known != failed.end() ? end(*job, known->second) : commit_group({job}, run);
-      }
+    if (!is_own && jobs.size() > 1) {
+      // Those that failed by themselves too: what they failed at may have been undone.
+      for (Job* job : jobs) commit_group({job}, run);
       return;
     }
     if (!is_own) current = 0;

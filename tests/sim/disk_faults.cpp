@@ -22,7 +22,8 @@ bool fails() {
     --fault->after;
     return false;
   }
-  if (has_failed && !fault->lasts) return false;
+  if (fault->failures == 0) return false;
+  --fault->failures;
   has_failed = true;
   errno = fault->error;
   return true;

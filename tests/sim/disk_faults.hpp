@@ -9,7 +9,7 @@ namespace loam::sim {
 struct DiskFault {
   std::uint64_t after = 0;   ///< that many calls succeed first
   int error = 0;             ///< errno of the calls that fail
-  bool lasts = false;        ///< every later call fails too
+  std::uint64_t failures = 1;  ///< so many fail
   bool is_torn = false;      ///< half of what a failing call brings is written
 };
 

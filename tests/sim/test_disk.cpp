@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "crdt/codec.hpp"
+#include "lib/committer.hpp"
 #include "lib/lmdb.hpp"
 #include "tests/lib/scratch.hpp"
 #include "tests/sim/disk_faults.hpp"
@@ -32,14 +34,14 @@ TEST_CASE("whichever write of a commit fails, the store opens again as before or
   const std::string after(50'000, 'a');
   int failures = 0;
   for (const int error : {EIO, ENOSPC}) {
-    for (const bool lasts : {false, true}) {
+    for (const std::uint64_t times : {std::uint64_t{1}, std::uint64_t{1'000}}) {
       for (const bool is_torn : {false, true}) {
         for (std::uint64_t count = 0; count < 8; ++count) {
           const test::Scratch scratch;
           {
             const auto env = open_in(scratch);
             put(*env, before);
-            break_disk({count, error, lasts, is_torn});
+            break_disk({count, error, times, is_torn});
             bool is_refused = false;
             try {
               put(*env, after);
@@ -59,6 +61,37 @@ TEST_CASE("whichever write of a commit fails, the store opens again as before or
     }
   }
   CHECK(failures >= 24);
+}
+
+TEST_CASE("nobody is told that a record is missing because of a removal that the disk refused") {
+  const test::Scratch scratch;
+  const SegmentTable table;
+  const Config config;
+  const StoreIdentity fresh{"alpha", {}};
+  SharedStore shared(scratch / "shared", table, config, InstanceId{}, fresh);
+  PrivateStore priv(scratch / "private", table, config);
+  Committer committer(shared, priv, [] { return 1'000; }, [] {});
+  const SegmentNumber segment = shared.number("lessons_learned");
+  const Bytes content = encode(Map{{"payload", Map{{"text", "x"}}}, {"type", "lesson"}});
+  Job add;
+  add.shared = [&](SharedBatch& batch) { batch.add(segment, content, encode(Map{})); };
+  committer.commit({add});
+  std::vector<ErrorCode> codes;
+  Job remove;
+  remove.shared = [&](SharedBatch& batch) {
+    batch.remove(segment, element_of("lessons_learned", content));
+  };
+  remove.done = [&](std::exception_ptr failure) {
+    try {
+      if (failure) std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      codes.push_back(error.code());
+    }
+  };
+  break_disk({0, EIO, 1'000, false});
+  committer.commit({remove, remove});
+  CHECK(mend_disk());
+  CHECK(codes == std::vector<ErrorCode>{ErrorCode::failed, ErrorCode::failed});
 }
 
 }  // namespace loam::sim
