@@ -99,7 +99,10 @@ void World::commit(Process& process, std::size_t count, Fate fate, Gen& gen) {
   if (jobs.size() > 1) trace_.met("a commit of several jobs");
   seed_randomness(process.stream ? *process.stream : mixed(gen.bits(), process.number));
   if (fate == Fate::disk_error) {
-    break_disk({gen.below(6), gen.coin() ? EIO : ENOSPC, gen.coin(), gen.coin()});
+    // Two failures: the group, and the first of its jobs alone.
+    static const std::vector<std::uint64_t> failures{1, 2, 2, 3, 1'000};
+    const std::uint64_t after = gen.coin() ? 0 : gen.below(6);
+    break_disk({after, gen.one_in(3) ? EIO : ENOSPC, gen.pick(failures), gen.coin()});
   }
   process.has_committed = false;
   process.committer.commit(std::move(jobs));

@@ -50,6 +50,7 @@ Bytes World::corrupted(Link& link, int side, const Bytes& frame) {
   End& to = link.ends[static_cast<std::size_t>(1 - side)];
   if (from.said.size() < said_max) from.said.push_back(frame);
   Gen& gen = setup_gen_;
+  if (!lies_) return frame;
   if (std::holds_alternative<Hello>(decode_frame(frame)) && !gen.one_in(20)) return frame;
   switch (gen.below(14)) {
     case 0: return {};
@@ -101,6 +102,14 @@ bool World::may_be_claimed(const Delta& delta, const Authors& authors) const {
 
 // A frame out of the blue: a record under a dot that has another, or a death that never happened.
 void World::inject(Gen& gen) {
+  if (gen.coin()) {
+    for (std::size_t edge = 0; edge < edges_.size(); ++edge) {
+      if (replicas_[edges_[edge].second]->is_hostile) (void)connect(edge, gen, false);
+    }
+    lies_ = false;
+    settle(gen);
+    lies_ = true;
+  }
   std::vector<std::pair<Link*, int>> ways;
   for (const auto& link : links_) {
     for (int side = 0; side < 2; ++side) {
@@ -123,17 +132,23 @@ void World::inject(Gen& gen) {
   std::advance(victim, static_cast<std::ptrdiff_t>(gen.index(written.size())));
   DeltaFrame lie;
   lie.index = index;
-  if (gen.coin()) lie.upto = gen.below(50);
+  if (gen.one_in(4)) lie.upto = gen.below(50);
   lie.delta.context.insert(victim->first);
   lie.authors.emplace(victim->first.actor, honest_authors_.at(victim->first.actor));
   const bool is_set = replicas_[from.replica]->shared.segments.at(name).kind == Kind::set;
-  if (gen.coin()) {
-    trace_.met("a hostile peer equivocated");
-    lie.delta.live[victim->first] =
-        is_set ? encode(SetRecord{Hlc{gen.bits() >> 1}, encode(Map{{"lie", true}}), encode(Map{})})
-               : encode(MapRecord{Hlc{gen.bits() >> 1}, "a", encode(Value(gen.coin()))});
-  } else {
-    trace_.met("a hostile peer claimed a death");
+  switch (gen.below(3)) {
+    case 0:
+      trace_.met("a hostile peer equivocated");
+      lie.delta.live[victim->first] =
+          is_set
+              ? encode(SetRecord{Hlc{gen.bits() >> 1}, encode(Map{{"lie", true}}), encode(Map{})})
+              : encode(MapRecord{Hlc{gen.bits() >> 1}, "a", encode(Value(gen.coin()))});
+      break;
+    case 1:
+      trace_.met("a hostile peer sent a record again");
+      lie.delta.live[victim->first] = victim->second;
+      break;
+    default: trace_.met("a hostile peer claimed a death");
   }
   const Bytes frame = encode_frame(lie);
   trace_.octets(frame);

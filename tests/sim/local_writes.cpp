@@ -173,7 +173,7 @@ void World::add(Process& process, Gen& gen) {
   packet.payload = payload_of(target.type, name);
   if (gen.coin()) packet.packet_id = packet_id(gen);
   packet.metadata = {{"number", static_cast<std::int64_t>(++texts_made_)}};
-  if (scenario_.setup.large_records && gen.one_in(4)) {
+  if (scenario_.setup.large_records && gen.one_in(scenario_.setup.small_maps ? 2 : 4)) {
     packet.metadata["padding"] = std::string(gen.between(1'000, 12'000), 'p');
   }
   hand_over(process, packet);

@@ -220,6 +220,18 @@ void World::tell_changed(Process& process) {
   }
 }
 
+// Frames arrive faster than the disk takes them: several parts of one stream wait together.
+void World::arrive(Process& process, Gen& gen) {
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    for (int side = 0; side < 2; ++side) {
+      if (links_[i]->ends[static_cast<std::size_t>(side)].process != &process) continue;
+      std::uint64_t left = gen.between(0, 12);
+      while (left-- > 0 && deliver(*links_[i], side)) {
+      }
+    }
+  }
+}
+
 // ---------------------------------------------------------------- events
 
 void World::network(Step step, Gen& gen) {

@@ -31,7 +31,7 @@ constexpr std::array<StepKind, step_kinds> kinds{{
     {"leave", 12, true},         {"flap", 12, true},
     {"double_link", 20, true},   {"crash", 25, true},
     {"crash_before_commit", 25, true}, {"crash_after_commit", 25, true},
-    {"disk_error", 30, true},    {"stop", 12, true},
+    {"disk_error", 60, true},    {"stop", 12, true},
     {"second_process", 15, true},{"snapshot", 40, true},
     {"restore_copy", 20, true},  {"restore_in_place", 14, true},
     {"clone", 10, true},         {"clock_jump", 20, true},
@@ -49,7 +49,7 @@ Setup setup_of(Gen& gen, const Switches& switches) {
   setup.small_limits = !gen.one_in(4);
   setup.short_journals = gen.one_in(3);
   setup.partial = gen.coin();
-  setup.large_records = gen.one_in(4);
+  setup.large_records = gen.one_in(setup.small_maps ? 2 : 4);
   setup.heals_by_links = gen.one_in(3);
   return setup;
 }

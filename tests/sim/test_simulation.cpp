@@ -16,6 +16,53 @@ using loam::sim::Result;
 using loam::sim::Runner;
 using loam::sim::Selection;
 
+// Rare situations. A run of the default length meets every one of them, or tests less than it says.
+const std::vector<const char*> markers_expected{
+    "a backup was restored as a new file",
+    "a backup was restored in place",
+    "a chunk of several actors",
+    "a chunk was refused",
+    "a clean stop",
+    "a clock jumped backwards",
+    "a commit of several jobs",
+    "a commit that may be durable or not",
+    "a crash after a commit, before it was told",
+    "a crash before a commit",
+    "a crash with queued jobs",
+    "a directory was cloned",
+    "a frame was truncated",
+    "a hostile peer claimed a death",
+    "a hostile peer distorted a frame",
+    "a hostile peer equivocated",
+    "a hostile peer sent a record again",
+    "a journal was gone in mid-stream",
+    "a key with several assignments",
+    "a lazy job is answered before it is stored",
+    "a link flapped",
+    "a packet is handed over again",
+    "a packet that was stored already",
+    "a ping",
+    "a process saw what another of its store has committed",
+    "a removal of several dots",
+    "a restore lost what had been acknowledged",
+    "a second link was opened",
+    "a session left",
+    "a store is full",
+    "a stored record was damaged",
+    "a window closed",
+    "a write to the disk failed",
+    "frames were lost with their link",
+    "many writes in one commit",
+    "one direction of a link stalls",
+    "one dot with two contents",
+    "states were asked for",
+    "the element index was folded",
+    "the journals were dropped",
+    "two links between one pair",
+    "two processes on one store",
+    "two sides followed each other to the end and differ",
+};
+
 constexpr const char* seeds_file = "tests/sim/seeds.txt";
 constexpr int seeds_by_default = 300;
 
@@ -91,12 +138,41 @@ TEST_CASE("every promise holds while stores crash, links break and clocks lie") 
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     if (!holds(runner, seed, markers)) FAIL("seed ", seed);
   }
+  if (first == 1 && count >= seeds_by_default) {
+    for (const char* marker : markers_expected) {
+      CHECK_MESSAGE(markers.contains(marker), std::string(marker), ": never met");
+    }
+  }
   std::printf("%llu seeds from %llu on\n", static_cast<unsigned long long>(count),
               static_cast<unsigned long long>(first));
   if (test::environment("VERBOSE") == nullptr) return;
   for (const auto& [name, times] : markers) {
     std::printf("%8llu  %s\n", static_cast<unsigned long long>(times), name.c_str());
   }
+}
+
+TEST_CASE("private text is found however it is written") {
+  const loam::sim::CanaryScanner scanner;
+  const std::string text = loam::sim::canary;
+  CHECK(scanner.found_in(loam::bytes_of("before " + text + " after")) == "raw");
+  CHECK(scanner.found_in(loam::bytes_of(loam::to_hex(loam::bytes_of(text)))) == "hexadecimal");
+  for (const char* encoded : {"cFJpVmFUZS1jQW5BclkK", "eHBSaVZhVGUtY0FuQXJZCg==",
+                              "eHhwUmlWYVRlLWNBbkFyWQo="}) {
+    CHECK(scanner.found_in(loam::bytes_of(encoded)) == "base64");
+  }
+  CHECK(scanner.found_in(loam::bytes_of("private canary")) == "");
+}
+
+TEST_CASE("a failure is made as small as what causes it") {
+  const loam::sim::Scenario scenario = loam::sim::scenario_of(3, {});
+  REQUIRE(scenario.events.size() > 20);
+  const auto fails = [](const Selection& selection) {
+    return selection.kept->contains(7) && selection.kept->contains(18) &&
+           selection.replicas.value_or(9) >= 2 && !selection.off.contains("clocks");
+  };
+  const Selection small = loam::sim::shrunk(scenario, {}, 1'000, fails);
+  CHECK(*small.kept == std::set<std::size_t>{7, 18});
+  CHECK(small.off.size() == loam::sim::setting_names.size() - 1);
 }
 
 TEST_CASE("a run is a pure function of its seed") {

@@ -64,7 +64,7 @@ Replica& World::make_replica(std::size_t index, Gen& gen) {
   if (has_notes) declared.push_back({"extra_notes", Scope::shared, Kind::set, false});
   if (has_goals) declared.push_back({"extra_goals", Scope::shared, Kind::map, false});
   replica.table = std::make_unique<SegmentTable>(declared);
-  const std::uint64_t pages = gen.between(70, 140);
+  const std::uint64_t pages = gen.between(56, 110);
   replica.config.map_octets_max = setup.small_maps ? pages * page_octets : map_octets;
   static const std::vector<std::uint64_t> lengths{0, 1, 2, 4, 8};
   const std::uint64_t length = gen.pick(lengths);
@@ -211,7 +211,9 @@ void World::step(std::size_t number, const Event& event) {
                         : event.step == Step::crash_before_commit ? Fate::crash_before
                         : event.step == Step::crash_after_commit  ? Fate::crash_after
                                                                   : Fate::disk_error;
-      return commit(*process, gen.one_in(3) ? gen.between(1, 3) : 100, fate, gen);
+      if (fate == Fate::disk_error || scenario_.setup.small_maps) arrive(*process, gen);
+      const bool is_partial = fate != Fate::disk_error && gen.one_in(3);
+      return commit(*process, is_partial ? gen.between(1, 3) : 100, fate, gen);
     }
     case Step::connect:
     case Step::travel:

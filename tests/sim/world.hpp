@@ -121,6 +121,7 @@ class World {
   bool deliver(Link& link, int side);
   bool wake(Link& link, int side);
   void tell_changed(Process& process);
+  void arrive(Process& process, Gen& gen);
   void cut(Link& link, bool loses_inbox);
   void network(Step step, Gen& gen);
   void travel(Link& link, Gen& gen);
@@ -170,6 +171,7 @@ class World {
   std::uint64_t texts_made_ = 0;
   std::uint64_t links_made_ = 0;
   bool is_healing_ = false;
+  bool lies_ = true;  ///< the hostile replica does; not while it makes acquaintances
   bool has_rolled_back_ = false;  ///< a file was overwritten in place
   bool has_disk_failed_ = false;
   CanaryScanner scanner_;
