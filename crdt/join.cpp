@@ -1,4 +1,5 @@
 #include "crdt/join.hpp"
+#include "planted.hpp"
 
 #include <algorithm>
 
@@ -22,15 +23,16 @@ RangeSet inside(const RangeSet& set, Range range) {
 void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* there,
             Applied& result) {
   if (there == nullptr) {
+    if (planted(Bug::removals_ignored)) return;
     store.drop(dot);
-    result.changed.insert(dot);
+    if (!planted(Bug::removals_not_journalled)) result.changed.insert(dot);
     ++result.dropped;
     return;
   }
   const ContentHash content = content_hash(*there);
   if (content == here.content) return;
   result.equivocated.push_back(dot);
-  if (content < here.content) {
+  if ((content < here.content) != planted(Bug::larger_hash_kept)) {
     store.replace(dot, *there, content);
     result.changed.insert(dot);
   } else {
@@ -53,7 +55,11 @@ void apply_range(DotStore& store, const ActorId& actor, Range range, const Range
   }
   const LiveIterator end = delta.live.upper_bound(Dot{actor, range.last});
   for (LiveIterator at = delta.live.lower_bound(Dot{actor, range.first}); at != end; ++at) {
-    if (covered.contains(at->first.counter)) continue;
+    const bool is_live = std::any_of(here.begin(), here.end(), [&](const LiveDot& live) {
+      return planted(Bug::seen_dot_written_again) && live.counter == at->first.counter;
+    });
+    const bool is_kept = is_live || !planted(Bug::seen_dot_written_again);
+    if (covered.contains(at->first.counter) && is_kept) continue;
     store.insert(at->first, at->second, content_hash(at->second));
     ++result.inserted;
   }
@@ -69,6 +75,7 @@ Applied apply(DotStore& store, const Delta& delta) {
     const RangeSet fresh = ranges.minus(covered);
     if (fresh.empty()) continue;
     store.cover(actor, fresh);
+    if (planted(Bug::dead_context_not_journalled) && delta.live.empty()) continue;
     result.changed.insert(actor, fresh);
   }
   return result;

@@ -5,6 +5,7 @@
 
 #include "crdt/error.hpp"
 #include "lib/shared_store.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -22,12 +23,13 @@ struct Task {
 };
 
 void Task::run(SharedBatch& batch) {
-  if (*refused < change.ticket) {
+  if (*refused < change.ticket && !planted(Bug::later_position_after_refusal)) {
     throw Error(ErrorCode::failed, "an earlier part was refused");
   }
   Applied applied;
   try {
-    if (!change.delta.empty()) {
+    const bool is_left_out = change.position && planted(Bug::position_without_records);
+    if (!change.delta.empty() && !is_left_out) {
       applied = batch.join(segment, change.delta, change.authors, peer);
     }
   } catch (const Error& error) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "crdt/error.hpp"
+#include "planted.hpp"
 
 namespace loam {
 
@@ -69,7 +70,7 @@ void Committer::commit_group(const std::vector<Job*>& jobs, Run&& run) {
     failed[group[current]] = failure;
     group.erase(group.begin() + static_cast<std::ptrdiff_t>(current));
   }
-  for (Job* job : jobs) end(*job, failed[job]);
+  for (Job* job : jobs) end(*job, planted(Bug::failure_told_as_success) ? nullptr : failed[job]);
 }
 
 void Committer::commit(std::vector<Job> jobs) {
@@ -85,6 +86,8 @@ void Committer::commit(std::vector<Job> jobs) {
                        for (current = 0; current < group.size(); ++current)
                          group[current]->shared(batch);
                        batch.finish();
+                       if (!planted(Bug::told_before_commit)) return;
+                       for (Job* job : group) end(*job, nullptr);
                      },
                      space);
                  committed_();

@@ -6,6 +6,7 @@
 
 #include "crdt/error.hpp"
 #include "crdt/record.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -32,6 +33,8 @@ std::string_view segment_name(const PacketEnvelope& packet) {
   if (type.starts_with(memory_prefix) && type != plain_memory_type) {
     return type.substr(memory_prefix.size());
   }
+  if (planted(Bug::unknown_type_shared) && packet.thread_id.empty()) return "lessons_learned";
+  if (planted(Bug::traces_shared) && !packet.thread_id.empty()) return "org_patterns";
   return packet.thread_id.empty() ? "project_history" : "task_traces";
 }
 

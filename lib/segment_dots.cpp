@@ -5,6 +5,7 @@
 #include "crdt/error.hpp"
 #include "lib/quarantine.hpp"
 #include "lib/shared_store.hpp"
+#include "planted.hpp"
 
 namespace loam {
 
@@ -59,7 +60,9 @@ void SegmentDots::drop(const Dot& dot) {
   } else if (kind_ == Kind::set) {
     // Of an entry that is still pending, the missing record says that it is void.
     const ElementEntry entry{segment_, record->element, row.sequence};
-    batch_.txn_.erase(table::elem, element_key(segment_, entry.element, entry.sequence));
+    if (!planted(Bug::index_kept_on_drop)) {
+      batch_.txn_.erase(table::elem, element_key(segment_, entry.element, entry.sequence));
+    }
     batch_.fresh_.erase(entry);
   } else {
     const MapRecord entry = decode_map_record(record->record);
@@ -121,6 +124,7 @@ void SegmentDots::count(ActorIndex actor, const Dot& dot, const ContentHash& con
     --cache.row.live_count;
     --segment.records;
     segment.octets -= octets;
+    if (planted(Bug::fingerprint_kept_on_drop)) return;
     cache.row.live -= term;
     segment.state.roots.live -= term;
   }

@@ -8,6 +8,7 @@
 #include "lib/quarantine.hpp"
 #include "lib/segment_dots.hpp"
 #include "lib/shared_store.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -33,7 +34,8 @@ SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content
   Delta delta;
   delta.context.insert(dot);
   for (const StoredDot& earlier : observed) {
-    if (earlier.author == store_.instance()) delta.context.insert(earlier.dot);
+    const bool is_own = earlier.author == store_.instance();
+    if (is_own || planted(Bug::add_supersedes_others)) delta.context.insert(earlier.dot);
   }
   delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
   known_element_ = element;
@@ -51,7 +53,9 @@ SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementI
   const Dot dot = next_dot(segment);
   Delta delta;
   delta.context.insert(dot);
-  for (const StoredDot& earlier : observed) delta.context.insert(earlier.dot);
+  for (const StoredDot& earlier : observed) {
+    if (!planted(Bug::revise_keeps_old)) delta.context.insert(earlier.dot);
+  }
   delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
   change(segment, delta, {});
   return {element, existing};
@@ -61,7 +65,10 @@ void SharedBatch::remove(SegmentNumber segment, const ElementId& element) {
   const std::vector<StoredDot> observed = dots_of(segment, element);
   if (observed.empty()) throw Error(ErrorCode::not_found, "record " + element.text());
   Delta delta;
-  for (const StoredDot& dot : observed) delta.context.insert(dot.dot);
+  for (const StoredDot& dot : observed) {
+    delta.context.insert(dot.dot);
+    if (planted(Bug::remove_one_dot)) break;
+  }
   change(segment, delta, {});
 }
 
@@ -71,6 +78,7 @@ bool SharedBatch::put(SegmentNumber segment, std::string_view key,
   Hlc after;
   bool had_value = false;
   for (const StoredDot& observed : reader_.dots_of(segment, key)) {
+    if (planted(Bug::put_supersedes_winner_only)) delta = {};
     delta.context.insert(observed.dot);
     after = std::max(after, observed.stamp);
     // The winner is the last. Of one that cannot be read, it is not known.
@@ -88,7 +96,8 @@ bool SharedBatch::put(SegmentNumber segment, std::string_view key,
 
 Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors,
                           const StoreId& origin) {
-  for (const auto& [actor, author] : authors) {
+  for (const auto& [actor, said] : authors) {
+    const InstanceId& author = planted(Bug::author_is_receiver) ? store_.instance() : said;
     const ActorIndex index = actor_index(actor, author);
     const InstanceId& known = reader_.actor(index).author;
     if (known != author) {
@@ -107,7 +116,8 @@ Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Autho
 Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin) {
   SegmentDots dots(*this, segment, origin);
   Applied applied = apply(dots, delta);
-  if (!applied.changed.empty()) changed_[{segment, origin}].insert(applied.changed);
+  const StoreId& from = planted(Bug::origin_not_journalled) ? StoreId{} : origin;
+  if (!applied.changed.empty()) changed_[{segment, from}].insert(applied.changed);
   return applied;
 }
 
@@ -132,6 +142,7 @@ std::optional<std::string> SharedBatch::receipt_of(const PacketId& packet) const
 }
 
 void SharedBatch::remember_packet(const PacketId& packet, const std::string& receipt_id) {
+  if (planted(Bug::packet_not_remembered)) return;
   packet_log.remember(txn_, packet, receipt_id);
 }
 
@@ -186,10 +197,13 @@ std::uint64_t SharedBatch::next_sequence() {
 Dot SharedBatch::next_dot(SegmentNumber segment) {
   const ActorId& actor = store_.own_actor(now_ms_, quarantines());
   const ActorIndex index = actor_index(actor, store_.instance());
-  return {actor, context(segment, index, actor).row.covered.highest() + 1};
+  const std::uint64_t step = planted(Bug::counter_jump) ? 2 : 1;
+  return {actor, context(segment, index, actor).row.covered.highest() + step};
 }
 
-Hlc SharedBatch::stamp(Hlc after) { return clock_.next(now_ms_, after); }
+Hlc SharedBatch::stamp(Hlc after) {
+  return clock_.next(now_ms_, planted(Bug::stamp_below_observed) ? Hlc{} : after);
+}
 
 // ---------------------------------------------------------------- the element index
 
@@ -288,10 +302,12 @@ void SharedBatch::write_journal(SegmentNumber number, const StoreId& origin,
 void SharedBatch::trim_journal(SegmentNumber number, SegmentCache& cache) {
   SegmentState& state = cache.row.state;
   const std::uint64_t keep = store_.journal_entries_max();
+  const std::uint64_t floor = state.floor;
   for (std::uint64_t i = 0; i < journal_trim_max && state.head - state.floor > keep; ++i) {
     ++state.floor;
     txn_.erase(table::jrnl, journal_key(number, state.floor));
   }
+  if (planted(Bug::floor_not_moved)) state.floor = floor;
 }
 
 void SharedBatch::drop_journals() {
@@ -301,6 +317,10 @@ void SharedBatch::drop_journals() {
       txn_.erase(table::jrnl, journal_key(number, entry));
     }
     state.floor = state.head;
+    if (planted(Bug::dropped_journal_keeps_id)) {
+      state.floor = state.head = 0;
+      continue;
+    }
     state.journal = store_.new_journal_id();
   }
 }

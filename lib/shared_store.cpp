@@ -6,6 +6,7 @@
 
 #include "crdt/error.hpp"
 #include "lib/quarantine.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -99,11 +100,12 @@ void SharedStore::found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>&
       rows.emplace_back(copy_of(cursor.key()), decode_segment_row(cursor.value()));
     }
     for (auto& [key, row] : rows) {
-      row.state.journal = new_journal_id();
+      if (!planted(Bug::restored_journal_keeps_id)) row.state.journal = new_journal_id();
       txn.put(table::segs, key, encode(row));
     }
   }
   txn.put(table::meta, bytes_of(meta::file), file);
+  if (known_file && planted(Bug::restored_store_keeps_id)) return;
   txn.put(table::meta, bytes_of(meta::store), random_id<StoreId>().view());
 }
 
@@ -173,6 +175,7 @@ const ActorId& SharedStore::own_actor(std::int64_t now_ms) {
     std::array<std::byte, 8> birth{};
     store_u64(birth.data(), Hlc::at_ms(now_ms).value);
     std::copy_n(birth.begin(), 6, actor_->bytes.begin());
+    if (planted(Bug::reused_actor)) actor_->bytes = instance_.bytes;
   }
   return *actor_;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/error.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -160,6 +161,13 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_
       if (index) dot.author = actor(*index).author;
     }
     dots.push_back(std::move(dot));
+  }
+  if (planted(Bug::tie_by_arrival)) {
+    std::stable_sort(dots.begin(), dots.end(), [](const StoredDot& left, const StoredDot& right) {
+      const Hlc stamp = decode_map_record(left.record).stamp;
+      const Hlc other = decode_map_record(right.record).stamp;
+      return stamp != other ? stamp < other : left.sequence < right.sequence;
+    });
   }
   return dots;
 }

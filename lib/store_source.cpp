@@ -1,6 +1,7 @@
 #include "lib/store_source.hpp"
 
 #include "crdt/error.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -56,6 +57,7 @@ JournalPage StoreSource::journal(const std::string& segment, std::uint64_t after
       page.upto = sequence;
       const JournalRow row = decode_journal_row(cursor.value());
       if (row.origin == excluded) continue;
+      if (planted(Bug::relayed_not_followed) && row.origin != StoreId{}) continue;
       for (const auto& [actor, ranges] : row.changed) {
         page.changed.insert(reader.actor(actor).id, ranges);
         dots += ranges.count();
@@ -113,7 +115,8 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
         if (counter > range.last) break;
         const bool is_full = octets >= octets_max || slice.delta.live.size() >= records_max;
         if (is_full && last != 0) {
-          slice.delta.context.insert(actor, up_to(known, last));
+          const bool claims_all = planted(Bug::slice_claims_selection);
+          slice.delta.context.insert(actor, claims_all ? known : up_to(known, last));
           slice.rest = known.minus(slice.delta.context.of(actor));
           return slice;
         }
@@ -145,6 +148,9 @@ RangeSet StoreSource::live_counters(const std::string& segment, const ActorId& a
     if (!index) return live;
     for (const Range& range : selected) {
       for (const auto& found : reader.live_in(number, *index, range)) live.insert(found.counter);
+    }
+    if (planted(Bug::live_set_too_small) && live.count() > 1) {
+      return live.minus(RangeSet(Range{live.highest(), live.highest()}));
     }
     return live;
   });

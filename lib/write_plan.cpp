@@ -116,7 +116,6 @@ std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite>
                             WritesDone done) {
   const auto call = std::make_shared<Call>();
   call->writes = std::move(writes);
-  call->receipts.resize(call->writes.size());
   call->done = std::move(done);
   Job shared;
   Job priv;
@@ -128,6 +127,7 @@ std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite>
   const auto end = [call](std::exception_ptr failure) { call->end(failure); };
   if (shared.octets > 0) {
     shared.shared = [call, stores](SharedBatch& batch) {
+      call->receipts.resize(call->writes.size());
       for (std::size_t i = 0; i < call->writes.size(); ++i) {
         const PlannedWrite& write = call->writes[i];
         if (write.segment->scope != Scope::shared) continue;
@@ -139,6 +139,7 @@ std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite>
   }
   if (priv.octets > 0) {
     priv.priv = [call, stores](PrivateBatch& batch) {
+      call->receipts.resize(call->writes.size());
       for (std::size_t i = 0; i < call->writes.size(); ++i) {
         const PlannedWrite& write = call->writes[i];
         if (write.segment->scope != Scope::priv) continue;

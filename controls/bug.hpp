@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+namespace loam {
+
+/// Mistakes that a build with -Dplanted_bugs=true can make on demand, one at a time, so that the
+/// simulation shows that it would notice. Each is a rule of docs/SEMANTICS.md or docs/STORAGE.md, broken.
+/// In any other build `planted` is false at compile time, and nothing of this is left.
+enum class Bug : std::uint8_t {
+  none,
+  reused_actor,                  ///< every session of an instance writes under one actor
+  counter_jump,                  ///< counters of an actor have gaps
+  add_supersedes_others,         ///< adding removes what other authors said of the same
+  remove_one_dot,                ///< removing forgets all dots of the element but the first
+  revise_keeps_old,              ///< a revision does not supersede what it revises
+  put_supersedes_winner_only,    ///< siblings of a key survive its next assignment
+  seen_dot_written_again,        ///< a dead dot that comes again lives again
+  removals_ignored,              ///< a delta brings what is live, and takes nothing away
+  larger_hash_kept,              ///< of two contents under one dot
+  dead_context_not_journalled,   ///< followers by journal never hear of dots that came dead
+  removals_not_journalled,       ///< nor of removals
+  origin_not_journalled,         ///< what came from a peer goes back to it
+  relayed_not_followed,          ///< what came from a peer goes to nobody
+  floor_not_moved,               ///< a journal is cut, and says that it is not
+  dropped_journal_keeps_id,      ///< positions in a journal that was dropped stay good
+  fingerprint_kept_on_drop,      ///< the live root does not follow removals
+  index_kept_on_drop,            ///< nor does the element index
+  author_is_receiver,            ///< what a peer relays is entered as one's own
+  later_position_after_refusal,  ///< what follows a refused part moves the position past it
+  position_without_records,      ///< a chunk moves the position, and its records are left out
+  told_before_commit,            ///< a caller hears of success before the disk does
+  failure_told_as_success,       ///< or although the disk has refused
+  traces_shared,                 ///< what belongs to a thread is shared
+  unknown_type_shared,           ///< a packet of no known type is shared
+  clock_follows_anybody,         ///< one clock that is ahead takes all others with it
+  stamp_below_observed,          ///< an assignment may lose to what it has seen
+  tie_by_arrival,                ///< equal stamps are settled by who came first
+  restored_store_keeps_id,       ///< a copy answers for its original
+  restored_journal_keeps_id,     ///< and so does its journal
+  slice_claims_selection,        ///< a chunk accounts for what did not fit
+  live_set_too_small,            ///< a comparison leaves a live dot out
+  packet_not_remembered,         ///< a retry writes twice
+  checksum_not_verified,         ///< damaged values are served
+};
+
+}  // namespace loam
