@@ -5,8 +5,8 @@
 namespace loam {
 
 /// Mistakes that a build with -Dplanted_bugs=true can make on demand, one at a time, so that the
-/// simulation shows that it would notice. Each is a rule of docs/SEMANTICS.md or docs/STORAGE.md, broken.
-/// In any other build `planted` is false at compile time, and nothing of this is left.
+/// simulation shows that it would notice. Each is a rule of docs/SEMANTICS.md or docs/STORAGE.md,
+/// broken. In any other build `planted` is false at compile time, and nothing of this is left.
 enum class Bug : std::uint8_t {
   none,
   reused_actor,                  ///< every session of an instance writes under one actor

@@ -11,8 +11,8 @@
 
 namespace loam {
 
-/// The lowest ticket of a connection that was refused; all ones: none was. Shared by the connection's
-/// jobs; any thread.
+/// The lowest ticket of a connection that was refused; all ones: none was. Shared by the
+/// connection's jobs; any thread.
 using RefusedFrom = std::shared_ptr<std::atomic<std::uint64_t>>;
 
 /// What was refused of each open connection, by the nonce of the peer's hello. Loop thread only.
@@ -28,9 +28,9 @@ class Refusals {
 };
 
 /// The job that an Apply of a session stands for: joins the delta and stores the position, in one
-/// transaction. Once one part of a peer's stream was refused, nothing after it on that connection is
-/// stored: its position would claim the refused part. `ended` is called once, as a job's `done` is, with
-/// how it ended. The store outlives the job.
+/// transaction. Once one part of a peer's stream was refused, nothing after it on that connection
+/// is stored: its position would claim the refused part. `ended` is called once, as a job's `done`
+/// is, with how it ended. The store outlives the job.
 Job apply_job(const SharedStore& store, const StoreId& peer, Apply change, RefusedFrom refused,
               std::function<void(ApplyOutcome)> ended);
 

@@ -9,18 +9,18 @@
 
 namespace loam {
 
-/// Carries jobs out: a group of them in one transaction per environment. Owns no thread and no queue;
-/// whoever calls it is the writer thread.
+/// Carries jobs out: a group of them in one transaction per environment. Owns no thread and no
+/// queue; whoever calls it is the writer thread.
 class Committer {
  public:
-  /// `now_ms` is the wall clock in Unix milliseconds. `committed` is called after every commit of the
-  /// shared environment, before the jobs' own `done`. Does not throw. The stores outlive it.
+  /// `now_ms` is the wall clock in Unix milliseconds. `committed` is called after every commit of
+  /// the shared environment, before the jobs' own `done`. Does not throw. The stores outlive it.
   Committer(SharedStore& shared, PrivateStore& priv, std::function<std::int64_t()> now_ms,
             std::function<void()> committed);
 
-  /// Makes the jobs durable, those of the shared environment first, and tells each how it ended. A job
-  /// that fails is left out and the others run again; when the transaction itself fails, each job is
-  /// tried alone.
+  /// Makes the jobs durable, those of the shared environment first, and tells each how it ended. A
+  /// job that fails is left out and the others run again; when the transaction itself fails, each
+  /// job is tried alone.
   void commit(std::vector<Job> jobs);
 
   /// Enters what is pending of the element index, for when there is time to spare. Throws nothing:

@@ -20,8 +20,8 @@
 
 namespace loam {
 
-/// What stands behind Federation: the loop thread and everything that lives on it. Loop thread only, but
-/// for what carries itself there by `on_loop` and what says otherwise.
+/// What stands behind Federation: the loop thread and everything that lives on it. Loop thread
+/// only, but for what carries itself there by `on_loop` and what says otherwise.
 class Federation::Impl final : public LinkHost {
  public:
   explicit Impl(Core& core);

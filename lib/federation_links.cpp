@@ -25,9 +25,9 @@ struct Federation::Impl::Round {
   void end() {
     deadline.reset();
     links.clear();
-    report.converged = !report.peers.empty() &&
-                       std::all_of(report.peers.begin(), report.peers.end(),
-                                   [](const PeerReport& peer) { return peer.converged; });
+    report.converged =
+        !report.peers.empty() && std::all_of(report.peers.begin(), report.peers.end(),
+                                             [](const PeerReport& peer) { return peer.converged; });
     promise.set_value(std::move(report));
   }
 };
@@ -175,8 +175,7 @@ void Federation::Impl::begin_round(const std::shared_ptr<Round>& round, std::siz
   round->report.peers[index].endpoint = endpoint;
   try {
     const std::shared_ptr<LinkHost> host(std::shared_ptr<void>(), this);
-    const auto link =
-        Link::dial(loop_, {.address = parse_address(endpoint), .once = true}, host);
+    const auto link = Link::dial(loop_, {.address = parse_address(endpoint), .once = true}, host);
     ++round->open;
     round->links.push_back(link);
     rounds_.emplace(link, [round, index, endpoint](const SessionReport& report) {

@@ -11,8 +11,8 @@ namespace loam {
 
 /// One thing to do in a write transaction. Exactly one of the bodies is set.
 struct Job {
-  /// May run more than once, in fresh transactions: assigns its results anew every time. What it throws
-  /// is its own failure; the other jobs of the commit go on without it.
+  /// May run more than once, in fresh transactions: assigns its results anew every time. What it
+  /// throws is its own failure; the other jobs of the commit go on without it.
   std::function<void(SharedBatch&)> shared;
   std::function<void(PrivateBatch&)> priv;
 
@@ -20,7 +20,7 @@ struct Job {
   /// environment end in the order in which they were queued. Does not throw.
   std::function<void(std::exception_ptr)> done;
 
-  std::size_t octets = 0;                       ///< about what it writes
+  std::size_t octets = 0;  ///< about what it writes
   lmdb::Space space = lmdb::Space::normal;
   bool lazy = false;  ///< losing it is harmless: it waits for another commit or an idle moment
 };

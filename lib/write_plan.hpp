@@ -13,14 +13,15 @@ namespace loam {
 /// A checked packet, ready for the transaction that stores it.
 struct PlannedWrite {
   const Segment* segment = nullptr;
-  std::optional<PacketId> given_id;     ///< by the caller: a retry finds it
-  PacketId id;                          ///< given, or minted for a private record
-  PacketParts parts;                    ///< of a record
-  std::string key;                      ///< of an entry
-  Bytes value;                          ///< of an entry
+  std::optional<PacketId> given_id;  ///< by the caller: a retry finds it
+  PacketId id;                       ///< given, or minted for a private record
+  PacketParts parts;                 ///< of a record
+  std::string key;                   ///< of an entry
+  Bytes value;                       ///< of an entry
 };
 
-/// What planning and carrying out writes needs of an open instance. All of it outlives what is made here.
+/// What planning and carrying out writes needs of an open instance. All of it outlives what is made
+/// here.
 struct WriteStores {
   const SegmentTable& segments;
   const SharedStore& shared;
@@ -33,11 +34,12 @@ WriteStores stores_of(const Core& core);
 /// Throws what segment_of, check_packet and parts_of throw.
 PlannedWrite plan_write(const WriteStores& stores, PacketEnvelope packet);
 
-/// Called once: with the receipts in the order of the writes when all are durable, or with the failure.
+/// Called once: with the receipts in the order of the writes when all are durable, or with the
+/// failure.
 using WritesDone = std::function<void(std::vector<Receipt>, std::exception_ptr)>;
 
-/// The jobs that carry the writes out, one per environment. Without writes there is none, and `done` is
-/// called at once.
+/// The jobs that carry the writes out, one per environment. Without writes there is none, and
+/// `done` is called at once.
 std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite> writes,
                             WritesDone done);
 

@@ -46,8 +46,7 @@ CanaryScanner::CanaryScanner() {
 
 std::string CanaryScanner::found_in(BytesView octets) const {
   for (const Form& form : forms_) {
-    const void* at =
-        ::memmem(octets.data(), octets.size(), form.text.data(), form.text.size());
+    const void* at = ::memmem(octets.data(), octets.size(), form.text.data(), form.text.size());
     if (at != nullptr) return form.name;
   }
   return {};

@@ -29,8 +29,8 @@ std::string text_of(const std::exception_ptr& failure) {
 
 // Notes how a job ended, when it is told; who waits for it hears later.
 void record_outcome(Todo& todo) {
-  todo.job.done = [outcome = todo.outcome, done = std::move(todo.job.done)](
-                      std::exception_ptr failure) {
+  todo.job.done = [outcome = todo.outcome,
+                   done = std::move(todo.job.done)](std::exception_ptr failure) {
     if (done) done(failure);
     outcome->is_told = true;
     outcome->failure = failure;
@@ -110,7 +110,8 @@ void World::commit(Process& process, std::size_t count, Fate fate, Gen& gen) {
   bool is_uncertain = is_broken && !can_be_read(process);
   for (const Todo& todo : todos) {
     trace_.expect(todo.outcome->is_told, "a job was never told how it ended");
-    is_uncertain = is_uncertain || (is_broken && code_of(todo.outcome->failure) == ErrorCode::failed);
+    is_uncertain =
+        is_uncertain || (is_broken && code_of(todo.outcome->failure) == ErrorCode::failed);
   }
   has_disk_failed_ = has_disk_failed_ || is_broken;
   if (is_broken) trace_.met("a write to the disk failed");

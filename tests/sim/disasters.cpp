@@ -22,8 +22,8 @@ std::string private_path(const Replica& replica) { return replica.dir + "/privat
 // The same file with other octets: what a virtual machine that is rolled back sees.
 void overwrite(const std::string& path, const std::string& content) {
   const int file = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);
-  if (file < 0 || ::write(file, content.data(), content.size()) !=
-                      static_cast<ssize_t>(content.size())) {
+  if (file < 0 ||
+      ::write(file, content.data(), content.size()) != static_cast<ssize_t>(content.size())) {
     throw Error(ErrorCode::failed, path + ": cannot be overwritten");
   }
   ::close(file);
@@ -88,7 +88,8 @@ void World::snapshot(Replica& replica) {
                                replica.priv});
 }
 
-// The machine goes back to an older state of its disk. Whatever only it had is lost, as it would be.
+// The machine goes back to an older state of its disk. Whatever only it had is lost, as it would
+// be.
 void World::restore(Replica& replica, Gen& gen, bool in_place) {
   if (replica.snapshots.empty()) return;
   const Replica::Snapshot chosen = gen.pick(replica.snapshots);
@@ -140,8 +141,7 @@ void World::clone(Replica& replica, Gen& gen) {
   for (const char* part : {"/shared", "/private"}) {
     std::filesystem::create_directories(copy.dir + part);
     ::chmod((copy.dir + part).c_str(), 0700);
-    test::write_file(copy.dir + part + "/data.mdb",
-                     test::read_file(from.dir + part + "/data.mdb"));
+    test::write_file(copy.dir + part + "/data.mdb", test::read_file(from.dir + part + "/data.mdb"));
   }
   edges_.emplace_back(original, copy.index);
   Process* const process = reopened(copy);
@@ -161,8 +161,9 @@ void World::drop_journal(Process& process) {
   job.space = lmdb::Space::removal;
   job.shared = [](SharedBatch& batch) { batch.drop_journals(); };
   trace_.met("the journals were dropped");
-  enqueue(process, std::move(job), [](Judgement&) { return std::optional<ErrorCode>{}; },
-          "drop the journals");
+  enqueue(
+      process, std::move(job), [](Judgement&) { return std::optional<ErrorCode>{}; },
+      "drop the journals");
 }
 
 // One octet of a live record changes on the disk. Whoever reads it must be told so.

@@ -46,8 +46,8 @@ bool mend_disk() {
 using namespace loam::sim;
 
 // The plain name: headers give the call another one where files may be large.
-extern "C" ssize_t replaced_pwrite(int file, const void* from, size_t size, off_t offset)
-    __asm__("pwrite");
+extern "C" ssize_t replaced_pwrite(int file, const void* from, size_t size,
+                                   off_t offset) __asm__("pwrite");
 
 extern "C" ssize_t replaced_pwrite(int file, const void* from, size_t size, off_t offset) {
   if (!fails()) return syscall(SYS_pwrite64, file, from, size, offset);

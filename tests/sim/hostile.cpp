@@ -79,7 +79,8 @@ Bytes World::corrupted(Link& link, int side, const Bytes& frame) {
 }
 
 // Two lies are left out, for want of signatures nothing in the product can stand them yet: an actor
-// that is claimed for another instance than its own, and counters that an honest actor has yet to use.
+// that is claimed for another instance than its own, and counters that an honest actor has yet to
+// use.
 bool World::may_be_claimed(const Delta& delta, const Authors& authors) const {
   const InstanceId& liar = replicas_.back()->instance;
   for (const auto& [actor, author] : authors) {

@@ -44,8 +44,8 @@ PacketId packet_id(Gen& gen) {
   return id;
 }
 
-// The next dot of a process in a segment. The store must have it: of the process's own actor, or of a
-// new one that no process has written under.
+// The next dot of a process in a segment. The store must have it: of the process's own actor, or of
+// a new one that no process has written under.
 std::optional<Dot> next_dot(Judgement& judgement, const std::string& segment,
                             const std::map<ActorId, std::uint64_t>& known) {
   const Dots& stored = judgement.stored.model.segments.at(segment).covered;
@@ -183,9 +183,9 @@ void World::put(Process& process, Gen& gen) {
   PacketEnvelope packet;
   packet.packet_type = "memory_write";
   packet.segment = map_target(process.replica, gen);
-  packet.payload = {{"key", gen.pick(names)},
-                    {"value", static_cast<std::int64_t>(gen.one_in(4) ? gen.below(2)
-                                                                      : ++texts_made_)}};
+  packet.payload = {
+      {"key", gen.pick(names)},
+      {"value", static_cast<std::int64_t>(gen.one_in(4) ? gen.below(2) : ++texts_made_)}};
   if (gen.coin()) packet.packet_id = packet_id(gen);
   hand_over(process, packet);
 }
@@ -195,7 +195,7 @@ void World::write_private(Process& process, Gen& gen) {
   PacketEnvelope packet;
   const std::string text = std::string(canary) + " " + std::to_string(++texts_made_);
   const std::string key = std::string(canary) + "-" + gen.pick(names);
-  static const std::vector<std::string> types{"event", "insight", "trace", "observation",
+  static const std::vector<std::string> types{"event",        "insight", "trace", "observation",
                                               "memory_write", "lessons", "shared"};
   switch (gen.below(4)) {
     case 0:
@@ -225,8 +225,8 @@ void World::retry(Process& process, Gen& gen) {
   hand_over(process, PacketEnvelope(at->second));
 }
 
-// The packet path of the product: the executor's rule, the checks, the plan, the jobs. Where it ought
-// to go is told here once more.
+// The packet path of the product: the executor's rule, the checks, the plan, the jobs. Where it
+// ought to go is told here once more.
 void World::hand_over(Process& process, const PacketEnvelope& packet) {
   std::string segment = packet.segment;
   for (const auto& [type, named] : shared_types) {
@@ -262,14 +262,15 @@ void World::hand_over(Process& process, const PacketEnvelope& packet) {
     const std::string name = key ? *key->get<std::string>() : "";
     const Bytes value = key ? encode(*find(packet.payload, "value")) : Bytes{};
     if (is_shared && !key) {
-      write_dot(now,
-                {segment, own_dots(now, segment, content),
-                 encode(SetRecord{{}, content, encode(Map{})})},
-                actors_);
+      write_dot(
+          now,
+          {segment, own_dots(now, segment, content), encode(SetRecord{{}, content, encode(Map{})})},
+          actors_);
       receipt = element_of(segment, content).text();
     } else if (is_shared) {
-      write_dot(now, {segment, dots_with_key(now.shared.segments.at(segment), name),
-                      encode(MapRecord{{}, name, value})},
+      write_dot(now,
+                {segment, dots_with_key(now.shared.segments.at(segment), name),
+                 encode(MapRecord{{}, name, value})},
                 actors_);
       receipt = name;
     } else {
@@ -311,8 +312,7 @@ void World::revise(Process& process, Gen& gen) {
   job.shared = [=](SharedBatch& batch) {
     batch.revise(number, element_of(target.segment, old), content, meta);
   };
-  Effect effect = [this, target, old, content,
-                   meta](Judgement& now) -> std::optional<ErrorCode> {
+  Effect effect = [this, target, old, content, meta](Judgement& now) -> std::optional<ErrorCode> {
     const auto dots = dots_with_content(now.shared.segments.at(target.segment), old);
     if (dots.empty()) return ErrorCode::not_found;
     write_dot(now, {target.segment, dots, encode(SetRecord{{}, content, meta})}, actors_);

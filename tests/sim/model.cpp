@@ -161,10 +161,10 @@ std::optional<Dot> winner_of(const SegmentModel& segment, const std::string& key
   std::uint64_t best = 0;
   for (const Dot& dot : dots_with_key(segment, key)) {
     const std::uint64_t stamp = decode_map_record(segment.live.at(dot)).stamp.value;
-    const bool wins = !winner || stamp > best ||
-                      (stamp == best && (dot.actor.bytes > winner->actor.bytes ||
-                                         (dot.actor == winner->actor &&
-                                          dot.counter > winner->counter)));
+    const bool wins =
+        !winner || stamp > best ||
+        (stamp == best && (dot.actor.bytes > winner->actor.bytes ||
+                           (dot.actor == winner->actor && dot.counter > winner->counter)));
     if (!wins) continue;
     winner = dot;
     best = stamp;
@@ -185,8 +185,7 @@ void read_segment(const SharedReader& reader, SegmentNumber number, std::uint64_
   const TableKey prefix = segment_key(number);
   const auto each = [&](lmdb::Table table, BytesView from, auto&& visit) {
     lmdb::Cursor cursor = reader.txn().cursor(table);
-    for (bool on = cursor.seek(from); on && starts_with(cursor.key(), prefix);
-         on = cursor.next()) {
+    for (bool on = cursor.seek(from); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
       visit(cursor.key().subspan(2), cursor.value());
     }
   };

@@ -91,8 +91,8 @@ struct Readback {
 /// Throws Error(damaged) when the store does. Of each journal only what comes after `known`.
 Readback read_back(const SharedStore& store, const std::map<std::string, std::uint64_t>& known);
 
-/// Joins a delta into a segment, from the definition. Answers with the dots that it changed; `clashes`
-/// are those that came with another content than they have here.
+/// Joins a delta into a segment, from the definition. Answers with the dots that it changed;
+/// `clashes` are those that came with another content than they have here.
 Dots join(SegmentModel& segment, const Delta& delta, std::vector<Dot>& clashes);
 
 /// What differs first between two stores, in words; empty: nothing.

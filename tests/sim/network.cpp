@@ -51,8 +51,7 @@ Link* World::connect(std::size_t edge, Gen& gen, bool is_once) {
   link.number = ++links_made_;
   link.edge = edge;
   link.is_once = is_once;
-  const SessionLimits limits =
-      scenario_.setup.small_limits ? small_limits(gen) : SessionLimits{};
+  const SessionLimits limits = scenario_.setup.small_limits ? small_limits(gen) : SessionLimits{};
   trace_.line("connect r" + std::to_string(dialler) + " to r" + std::to_string(listener) +
               (is_once ? " for one round" : ""));
   for (int side = 0; side < 2; ++side) {
@@ -113,8 +112,8 @@ void World::perform(Link& link, int side, std::vector<Action> actions) {
       check_alarm(*replicas_[end.replica], alarm->text);
     } else {
       end.close = std::get<Close>(action);
-      trace_.line("r" + std::to_string(end.replica) + " closes: " +
-                  std::to_string(end.close->code) + " " + end.close->reason);
+      trace_.line("r" + std::to_string(end.replica) +
+                  " closes: " + std::to_string(end.close->code) + " " + end.close->reason);
       check_close(link, side);
     }
   }
@@ -157,13 +156,12 @@ void World::apply(Link& link, int side, Apply change) {
     if (change.position) now.shared.positions[{peer, change.segment}] = *change.position;
     return std::nullopt;
   };
-  todo.job = apply_job(process.shared, peer, std::move(change),
-                       process.refusals.of(end.peer->nonce),
-                       [told](const ApplyOutcome& outcome) { *told = outcome; });
+  todo.job =
+      apply_job(process.shared, peer, std::move(change), process.refusals.of(end.peer->nonce),
+                [told](const ApplyOutcome& outcome) { *told = outcome; });
   todo.then = [this, number = link.number, side, told](const Todo::Outcome&) {
-    const auto found = std::find_if(links_.begin(), links_.end(), [&](const auto& each) {
-      return each->number == number;
-    });
+    const auto found = std::find_if(links_.begin(), links_.end(),
+                                    [&](const auto& each) { return each->number == number; });
     if (found == links_.end()) return;
     End& at = (*found)->ends[static_cast<std::size_t>(side)];
     if (!at.is_up()) return;
@@ -241,8 +239,7 @@ void World::network(Step step, Gen& gen) {
   }
   if (step == Step::settle) return settle(gen);
   if (step == Step::pass_time) {
-    (void)advance(now_ + std::chrono::milliseconds(gen.between(1, gen.coin() ? 500 : 20'000)),
-                  gen);
+    (void)advance(now_ + std::chrono::milliseconds(gen.between(1, gen.coin() ? 500 : 20'000)), gen);
     return;
   }
   if (step == Step::poll) {
@@ -286,9 +283,7 @@ void World::network(Step step, Gen& gen) {
         travel(*link, gen);
       }
       return;
-    default:
-      trace_.met("a second link was opened");
-      (void)connect(link->edge, gen, gen.one_in(3));
+    default: trace_.met("a second link was opened"); (void)connect(link->edge, gen, gen.one_in(3));
   }
 }
 

@@ -123,9 +123,9 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
   } else if (const auto* delta = std::get_if<DeltaFrame>(&frame)) {
     const std::uint64_t flying = from.chunk_octets - from.acked_octets;
     from.largest_chunk = std::max(from.largest_chunk, octets.size());
-    trace_.expect(flying <= from.limits.window_octets + overshoot_chunks * from.largest_chunk ||
-                      is_tainted(),
-                  "a chunk was sent although the window was closed");
+    trace_.expect(
+        flying <= from.limits.window_octets + overshoot_chunks * from.largest_chunk || is_tainted(),
+        "a chunk was sent although the window was closed");
     from.chunk_octets += octets.size();
     if (flying + octets.size() >= from.limits.window_octets) trace_.met("a window closed");
     if (delta->delta.context.actors().size() > 1) trace_.met("a chunk of several actors");
@@ -167,8 +167,8 @@ void World::check_close(const Link& link, int side) {
   const bool is_quiet = reason.starts_with("leaving");  // a silent peer
   const bool may_refuse = scenario_.setup.small_maps || has_disk_failed_;
   const bool is_refused = may_refuse && reason.starts_with("refused");
-  trace_.expect(is_quiet || is_refused, "a session closed with " +
-                                            std::to_string(end.close->code) + " " + reason);
+  trace_.expect(is_quiet || is_refused,
+                "a session closed with " + std::to_string(end.close->code) + " " + reason);
 }
 
 void World::check_alarm(const Replica& replica, const std::string& text) {
@@ -235,7 +235,8 @@ void World::check_end() {
                     name + ": other dots are live at the end than were written and not removed");
       const Replica*& other = first[key];
       if (other == nullptr) other = replica.get();
-      trace_.expect(segment == other->shared.segments.at(name), name + ": states differ at the end");
+      trace_.expect(segment == other->shared.segments.at(name),
+                    name + ": states differ at the end");
       const Readback theirs = read_back(other->processes.front()->shared, other->heads);
       trace_.expect(stored.roots.at(name) == theirs.roots.at(name),
                     name + ": roots differ at the end");

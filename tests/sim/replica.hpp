@@ -17,8 +17,8 @@ namespace loam::sim {
 
 struct Process;
 
-/// What the oracle makes of one commit: the state that it ought to lead to, and what is true from then
-/// on. Taken over when the commit is known to be durable.
+/// What the oracle makes of one commit: the state that it ought to lead to, and what is true from
+/// then on. Taken over when the commit is known to be durable.
 struct Judgement {
   Process& process;
   const Readback& stored;
@@ -31,8 +31,8 @@ struct Judgement {
   std::string problem;  ///< what no correct store would have done
 };
 
-/// Carries out in the models what a job ought to do. Answers with the error that it ought to end in;
-/// absent: none.
+/// Carries out in the models what a job ought to do. Answers with the error that it ought to end
+/// in; absent: none.
 using Effect = std::function<std::optional<ErrorCode>(Judgement&)>;
 
 /// A job on its way through a process.
@@ -74,7 +74,7 @@ struct Replica {
   PrivateModel priv;
   std::map<std::string, JournalId> journals;
   std::map<std::string, std::uint64_t> heads;
-  std::int64_t clock_ms = 0;  ///< the greatest that its stored clock has read
+  std::int64_t clock_ms = 0;                   ///< the greatest that its stored clock has read
   std::map<PacketId, PacketEnvelope> packets;  ///< everything that a caller handed over
 
   bool has(const std::string& segment) const { return shared.segments.contains(segment); }
@@ -109,10 +109,10 @@ struct Process {
   Committer committer;
   Refusals refusals;
   std::deque<Todo> queue;
-  std::vector<Todo> held;            ///< lazy ones, already answered
-  std::optional<ActorId> actor;      ///< once it has written
+  std::vector<Todo> held;               ///< lazy ones, already answered
+  std::optional<ActorId> actor;         ///< once it has written
   std::optional<std::uint64_t> stream;  ///< its randomness, when it is to be another's
-  std::uint64_t seen = 0;            ///< the last transaction that its sessions were told of
+  std::uint64_t seen = 0;               ///< the last transaction that its sessions were told of
   bool has_committed = false;
 };
 

@@ -122,9 +122,7 @@ Result Runner::run(std::uint64_t seed, const Selection& selection, bool is_shown
 
 Selection Runner::shrunk(std::uint64_t seed, const Selection& failing) const {
   return sim::shrunk(scenario_of(seed, switches_), failing, shrink_tries,
-                     [&](const Selection& smaller) {
-                       return !run(seed, smaller).failure.empty();
-                     });
+                     [&](const Selection& smaller) { return !run(seed, smaller).failure.empty(); });
 }
 
 }  // namespace loam::sim

@@ -35,8 +35,8 @@ class Runner {
   std::string dir_;
 };
 
-/// Leaves out what a failure does not need: kinds of events, runs of events, single events, replicas,
-/// settings. `fails` is asked at most `tries` times; `failing` fails.
+/// Leaves out what a failure does not need: kinds of events, runs of events, single events,
+/// replicas, settings. `fails` is asked at most `tries` times; `failing` fails.
 Selection shrunk(const Scenario& scenario, Selection failing, int tries,
                  const std::function<bool(const Selection&)>& fails);
 

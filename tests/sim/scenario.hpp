@@ -11,18 +11,50 @@ namespace loam::sim {
 
 /// What can happen in a run. The last ones are faults.
 enum class Step : std::uint8_t {
-  add, bulk_add, remove, revise, put, erase, write_private, retry,
-  commit, fold, start, connect, travel, settle, pass_time, poll,
-  cut, truncate, stall, resume, leave, flap, double_link,
-  crash, crash_before_commit, crash_after_commit, disk_error, stop, second_process,
-  snapshot, restore_copy, restore_in_place, clone, clock_jump, drop_journal, flip, inject,
+  add,
+  bulk_add,
+  remove,
+  revise,
+  put,
+  erase,
+  write_private,
+  retry,
+  commit,
+  fold,
+  start,
+  connect,
+  travel,
+  settle,
+  pass_time,
+  poll,
+  cut,
+  truncate,
+  stall,
+  resume,
+  leave,
+  flap,
+  double_link,
+  crash,
+  crash_before_commit,
+  crash_after_commit,
+  disk_error,
+  stop,
+  second_process,
+  snapshot,
+  restore_copy,
+  restore_in_place,
+  clone,
+  clock_jump,
+  drop_journal,
+  flip,
+  inject,
 };
 inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::inject) + 1;
 
 const char* step_name(Step step) noexcept;
 
-/// One thing that happens. Its own seed decides where and how, so leaving others out changes nothing
-/// about it.
+/// One thing that happens. Its own seed decides where and how, so leaving others out changes
+/// nothing about it.
 struct Event {
   Step step = Step::add;
   std::uint64_t seed = 0;
@@ -36,13 +68,13 @@ struct Setup {
   std::size_t replicas = 2;
   Topology topology = Topology::hub;
   Clocks clocks = Clocks::near;
-  bool hostile = false;        ///< one more replica, whose frames lie
-  bool small_maps = false;     ///< stores run full
-  bool small_limits = false;   ///< tiny chunks, windows, pages
+  bool hostile = false;       ///< one more replica, whose frames lie
+  bool small_maps = false;    ///< stores run full
+  bool small_limits = false;  ///< tiny chunks, windows, pages
   bool short_journals = false;
-  bool partial = true;         ///< not every replica declares every segment
+  bool partial = true;  ///< not every replica declares every segment
   bool large_records = false;
-  bool heals_by_links = false; ///< instead of by one-round syncs
+  bool heals_by_links = false;  ///< instead of by one-round syncs
 };
 
 /// A whole run, made from its seed.
@@ -74,8 +106,8 @@ struct Selection {
 
 /// The settings that a Selection can switch off.
 inline constexpr std::array<const char*, 8> setting_names{
-    "hostile", "small_maps", "small_limits", "short_journals",
-    "partial", "large_records", "clocks",    "links"};
+    "hostile", "small_maps",    "small_limits", "short_journals",
+    "partial", "large_records", "clocks",       "links"};
 
 Scenario scenario_of(std::uint64_t seed, const Switches& switches);
 Scenario selected(const Scenario& whole, const Selection& selection);

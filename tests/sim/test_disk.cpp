@@ -70,7 +70,8 @@ TEST_CASE("nobody is told that a record is missing because of a removal that the
   const StoreIdentity fresh{"alpha", {}};
   SharedStore shared(scratch / "shared", table, config, InstanceId{}, fresh);
   PrivateStore priv(scratch / "private", table, config);
-  Committer committer(shared, priv, [] { return 1'000; }, [] {});
+  Committer committer(
+      shared, priv, [] { return 1'000; }, [] {});
   const SegmentNumber segment = shared.number("lessons_learned");
   const Bytes content = encode(Map{{"payload", Map{{"text", "x"}}}, {"type", "lesson"}});
   Job add;

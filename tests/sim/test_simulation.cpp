@@ -156,8 +156,8 @@ TEST_CASE("private text is found however it is written") {
   const std::string text = loam::sim::canary;
   CHECK(scanner.found_in(loam::bytes_of("before " + text + " after")) == "raw");
   CHECK(scanner.found_in(loam::bytes_of(loam::to_hex(loam::bytes_of(text)))) == "hexadecimal");
-  for (const char* encoded : {"cFJpVmFUZS1jQW5BclkK", "eHBSaVZhVGUtY0FuQXJZCg==",
-                              "eHhwUmlWYVRlLWNBbkFyWQo="}) {
+  for (const char* encoded :
+       {"cFJpVmFUZS1jQW5BclkK", "eHBSaVZhVGUtY0FuQXJZCg==", "eHhwUmlWYVRlLWNBbkFyWQo="}) {
     CHECK(scanner.found_in(loam::bytes_of(encoded)) == "base64");
   }
   CHECK(scanner.found_in(loam::bytes_of("private canary")) == "");

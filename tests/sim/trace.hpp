@@ -10,8 +10,8 @@ namespace loam::sim {
 /// How often each rare situation was met.
 using Markers = std::map<std::string, std::uint64_t>;
 
-/// What a run leaves behind: a hash over everything that happened, what it met, and the first rule that
-/// was broken.
+/// What a run leaves behind: a hash over everything that happened, what it met, and the first rule
+/// that was broken.
 class Trace {
  public:
   /// With `is_shown`, every line is printed as it happens.

@@ -23,10 +23,7 @@ InstanceId instance_of(std::size_t index) {
 }  // namespace
 
 World::World(const Scenario& scenario, const Switches& switches, Trace& trace)
-    : scenario_(scenario),
-      switches_(switches),
-      trace_(trace),
-      setup_gen_(mixed(scenario.seed, 2)) {
+    : scenario_(scenario), switches_(switches), trace_(trace), setup_gen_(mixed(scenario.seed, 2)) {
   seed_randomness(mixed(scenario.seed, 3));
   choose_replicas();
   choose_edges();
@@ -232,8 +229,8 @@ void World::step(std::size_t number, const Event& event) {
   }
 }
 
-void run_world(const Scenario& scenario, const Switches& switches,
-               const std::filesystem::path& dir, Trace& trace) {
+void run_world(const Scenario& scenario, const Switches& switches, const std::filesystem::path& dir,
+               Trace& trace) {
   const auto before = std::filesystem::current_path();
   std::filesystem::remove_all(dir);
   std::filesystem::create_directories(dir);

@@ -20,18 +20,18 @@ struct End {
   Process* process = nullptr;  ///< null: it has ended
   std::unique_ptr<Session> session;
   SessionLimits limits;
-  std::optional<Hello> peer;        ///< as it said it
-  std::deque<Bytes> inbox;          ///< frames on their way here
-  bool is_stalled = false;          ///< nothing arrives, and nobody is told
+  std::optional<Hello> peer;  ///< as it said it
+  std::deque<Bytes> inbox;    ///< frames on their way here
+  bool is_stalled = false;    ///< nothing arrives, and nobody is told
   bool is_cut = false;
-  bool was_truncated = false;       ///< the next frame is damaged: it must be refused
+  bool was_truncated = false;  ///< the next frame is damaged: it must be refused
   std::optional<Time> wake;
   std::optional<Close> close;
   std::map<std::uint64_t, std::string> segments;  ///< how this side numbers them
   std::uint64_t chunk_octets = 0;                 ///< sent by this side
   std::size_t largest_chunk = 0;
-  std::uint64_t acked_octets = 0;                 ///< of those, confirmed by the other
-  std::vector<Bytes> said;                        ///< of a hostile side: what it may say again
+  std::uint64_t acked_octets = 0;  ///< of those, confirmed by the other
+  std::vector<Bytes> said;         ///< of a hostile side: what it may say again
 
   bool is_up() const noexcept { return session && !close && !is_cut; }
 };
@@ -54,8 +54,8 @@ struct Truth {
   std::set<Dot> lost;  ///< a store that held it went back to a backup from before
 };
 
-/// One run: replicas with real stores, sessions over a network in memory, faults, then healing. Every
-/// step is held against the oracle. Uses the current directory, which is empty and its own.
+/// One run: replicas with real stores, sessions over a network in memory, faults, then healing.
+/// Every step is held against the oracle. Uses the current directory, which is empty and its own.
 class World {
  public:
   World(const Scenario& scenario, const Switches& switches, Trace& trace);
@@ -96,10 +96,8 @@ class World {
   std::vector<Todo> take(Process& process, std::size_t count);
   bool hold_if_lazy(Process& process, std::vector<Todo>& todos);
   void judge(Process& process, std::vector<Todo>& todos, bool is_faulty);
-  void settle_uncertain(Replica& replica, std::optional<ActorId> actor,
-                        std::vector<Todo>& todos);
-  void run_effects(Judgement& judgement, const std::vector<Todo>& todos, bool all,
-                   bool is_faulty);
+  void settle_uncertain(Replica& replica, std::optional<ActorId> actor, std::vector<Todo>& todos);
+  void run_effects(Judgement& judgement, const std::vector<Todo>& todos, bool all, bool is_faulty);
   void accept(Replica& replica, Judgement& judgement, bool is_told);
   void tell(Process& process, std::vector<Todo>& todos, Gen& gen);
   void fold(Process& process);
@@ -171,20 +169,20 @@ class World {
   std::uint64_t texts_made_ = 0;
   std::uint64_t links_made_ = 0;
   bool is_healing_ = false;
-  bool lies_ = true;  ///< the hostile replica does; not while it makes acquaintances
+  bool lies_ = true;              ///< the hostile replica does; not while it makes acquaintances
   bool has_rolled_back_ = false;  ///< a file was overwritten in place
   bool has_disk_failed_ = false;
   CanaryScanner scanner_;
 
   std::map<std::string, Truth> truth_;
-  std::map<ActorId, std::uint64_t> actors_;        ///< which process minted it
+  std::map<ActorId, std::uint64_t> actors_;  ///< which process minted it
   std::map<ActorId, InstanceId> honest_authors_;
   std::map<JournalId, std::map<std::uint64_t, Dots>> journal_log_;
   std::map<std::pair<std::string, std::size_t>, std::set<Dot>> expected_;  ///< at the end
 };
 
 /// One run in the directory. Nothing it throws escapes: that is a failure too.
-void run_world(const Scenario& scenario, const Switches& switches,
-               const std::filesystem::path& dir, Trace& trace);
+void run_world(const Scenario& scenario, const Switches& switches, const std::filesystem::path& dir,
+               Trace& trace);
 
 }  // namespace loam::sim
