@@ -31,7 +31,7 @@ std::uint64_t held_octets(const lmdb::ReadTxn& txn) {
   return row ? load_u64(row->data() + 8) : 0;
 }
 
-HeldWriter::Counters& HeldWriter::counters() {
+HeldCounters& HeldWriter::counters() {
   if (!counters_) {
     counters_.emplace();
     if (const auto row = counters_row(txn_)) {
@@ -54,7 +54,7 @@ bool HeldWriter::is_known(const HeldRow& row) {
 void HeldWriter::hold(const HeldRow& row) {
   if (row.reason == HeldReason::equivocation && is_known(row)) return;
   const Bytes octets = encode(row);
-  Counters& counters = this->counters();
+  HeldCounters& counters = this->counters();
   txn_.append(table::held, TableKey().u64(counters.next++), octets);
   counters.octets += octets.size();
   make_room();

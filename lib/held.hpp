@@ -11,6 +11,14 @@ namespace loam {
 inline constexpr std::uint64_t held_rows_max = 1'000;
 inline constexpr std::uint64_t held_octets_max = std::uint64_t{16} << 20;
 
+/// What a table `held` says of itself. Not inside of its writer: clang 14 does not make an optional of a
+/// nested class with default values.
+struct HeldCounters {
+  std::uint64_t next = 1;    ///< the next sequence
+  std::uint64_t octets = 0;  ///< of all rows
+  bool operator==(const HeldCounters&) const = default;
+};
+
 /// What one transaction keeps aside, and releases. Table `held`; its counters are in table `meta`.
 class HeldWriter {
  public:
@@ -28,18 +36,12 @@ class HeldWriter {
   void finish();
 
  private:
-  struct Counters {
-    std::uint64_t next = 1;    ///< the next sequence
-    std::uint64_t octets = 0;  ///< of all rows
-    bool operator==(const Counters&) const = default;
-  };
-
-  Counters& counters();
+  HeldCounters& counters();
   bool is_known(const HeldRow& row);
   void make_room();
 
   lmdb::WriteTxn& txn_;
-  std::optional<Counters> counters_;
+  std::optional<HeldCounters> counters_;
   std::optional<std::set<ContentHash>> known_;  ///< the equivocations in the table, once one is met
 };
 
