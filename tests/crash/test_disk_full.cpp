@@ -1,6 +1,9 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "tests/crash/small_disk.hpp"
@@ -135,6 +138,29 @@ TEST_CASE("a store that cannot be made on a full disk leaves nothing behind that
     must_go_on(run);
   });
   CHECK(refused > 0);
+}
+
+// Not yet: LMDB maps a lock file for which there is no space, and the process ends with SIGBUS
+// (docs/TESTING.md). Runs with --no-skip.
+TEST_CASE("a store whose lock file is missing opens on a full disk, or says why it does not" *
+          doctest::skip()) {
+  const Place place;
+  {
+    TroubledRun run(place.path, 1);
+    REQUIRE(run.open().is_done);
+  }
+  std::filesystem::remove(place.path / test::shared_name / "lock.mdb");
+  disk->fill(0);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGBUS, SIG_DFL);
+    TroubledRun run(place.path, 1);
+    const Outcome outcome = run.open();
+    _exit(outcome.is_done || outcome.code == ErrorCode::out_of_space ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
 }
 
 }  // namespace
