@@ -29,6 +29,11 @@ std::uint64_t parse_number(std::string_view option, std::string_view text, Bound
                      std::to_string(bounds.least) + " to " + std::to_string(bounds.most));
 }
 
+FederationId parse_federation(std::string_view option, std::string_view text) {
+  if (const auto id = FederationId::parse(text)) return *id;
+  refuse(option, "\"" + std::string(text) + "\" is not an id (26 characters)");
+}
+
 double parse_score(std::string_view option, std::string_view text) {
   double score = -1;
   if (read_whole_number(text, score) && score >= 0 && score <= 1) return score;

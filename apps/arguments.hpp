@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "crdt/id.hpp"
 #include "crdt/value.hpp"
 
 /// From the text of an argument to its value. Pure; each throws Error(invalid) naming the option.
@@ -20,6 +21,8 @@ std::uint64_t parse_number(std::string_view option, std::string_view text, Bound
 
 /// A score from 0 to 1.
 double parse_score(std::string_view option, std::string_view text);
+
+FederationId parse_federation(std::string_view option, std::string_view text);
 
 /// `K=TEXT`, or `K:=JSON` for anything but text.
 std::pair<std::string, Value> parse_field(std::string_view text);

@@ -37,11 +37,7 @@ void add_init(CLI::App& root, Command& chosen) {
             })
       ->required();
   verb.with("--federation ID", "The id of a federation to be in", [](auto& init, auto& text) {
-    init.federation = FederationId::parse(text);
-    if (!init.federation) {
-      throw Error(ErrorCode::invalid,
-                  "--federation: \"" + text + "\" is not an id (26 characters)");
-    }
+    init.federation = parse_federation("--federation", text);
   });
 }
 
@@ -253,6 +249,28 @@ void add_looking_commands(CLI::App& root, Command& chosen) {
   route.text("INSTANCE", route->instance, "Name of the instance that asks; else this one");
 }
 
+void add_care_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Verify> verify(
+      root, chosen,
+      {"verify", "Look whether the stores are sound; 7 when anything is damaged", "loam verify --deep",
+       "With --absent the exit code is 1 when there is a trace, and nothing else is looked at.\n"});
+  verify.flag("--deep", verify->deep, "Recompute every index, count and fingerprint too");
+  verify.text("--absent ID", verify->absent,
+              "Say whether a record's id, or a text, is still in a file");
+
+  const Verb<command::Doctor> doctor(
+      root, chosen,
+      {"doctor", "Tell what an operator should know, and what to do; 7 when data is damaged",
+       "loam doctor --fix"});
+  doctor.flag("--fix", doctor->fix,
+              "Repair what can be: modes, damaged records, a damaged store (set aside whole)");
+  doctor.text("--name NAME", doctor->name, "Who the instance is, when its stores have lost it");
+  doctor.with("--federation ID", "The id of its federation, when its stores have lost it",
+              [](auto& wanted, auto& text) { 
+                wanted.federation = parse_federation("--federation", text);
+               });
+}
+
 void add_exchange_commands(CLI::App& root, Command& chosen) {
   const Verb<command::Export> exported(root, chosen,
                                        {"export", "Print records and entries as JSON lines",
@@ -314,6 +332,7 @@ void add_everything(CLI::App& root, CommandLine& line) {
   add_entry_commands(root, line.command);
   add_network_commands(root, line.command);
   add_exchange_commands(root, line.command);
+  add_care_commands(root, line.command);
 }
 
 }  // namespace

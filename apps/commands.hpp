@@ -100,6 +100,18 @@ struct Digest {
   std::string segment;  ///< empty: every shared segment
 };
 
+/// With `absent` nothing but that is looked for.
+struct Verify {
+  bool deep = false;
+  std::string absent;  ///< an id or a text; empty: verify
+};
+
+struct Doctor {
+  bool fix = false;
+  std::string name;
+  std::optional<FederationId> federation;
+};
+
 struct Export {
   ExportQuery query;
 };
@@ -121,6 +133,7 @@ using Command = std::variant<command::Init, command::Id, command::Remember, comm
                              command::Get, command::List, command::Revise, command::Forget,
                              command::Put, command::Show, command::Erase, command::Keys,
                              command::Route, command::Serve, command::Sync, command::Status,
-                             command::Digest, command::Export, command::Import, command::Journal>;
+                             command::Digest, command::Verify, command::Doctor, command::Export,
+                             command::Import, command::Journal>;
 
 }  // namespace loam::cli

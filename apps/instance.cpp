@@ -24,17 +24,6 @@ void log_line(LogLevel level, std::string_view text) {
   say(print_time(now_ms) + " " + std::string(level_name(level)) + " " + std::string(text));
 }
 
-/// What the user can do about a directory that does not open.
-std::string opening_hint(const Error& error, const std::filesystem::path& dir) {
-  switch (error.code()) {
-    case ErrorCode::not_found: return "`loam init NAME` makes an instance there";
-    case ErrorCode::denied:
-      return "the directory and its files must be yours alone, and no symbolic links: chmod 700 " +
-             dir.string();
-    default: return {};
-  }
-}
-
 Memory open_with_hints(const Options& options) {
   try {
     return Memory::open(options);
@@ -60,6 +49,16 @@ bool holds_instance(const std::filesystem::path& dir) {
 }
 
 }  // namespace
+
+std::string opening_hint(const Error& error, const std::filesystem::path& dir) {
+  switch (error.code()) {
+    case ErrorCode::not_found: return "`loam init NAME` makes an instance there";
+    case ErrorCode::denied:
+      return "the directory and its files must be yours alone, and no symbolic links: chmod 700 " +
+             dir.string();
+    default: return {};
+  }
+}
 
 std::filesystem::path instance_dir(const std::optional<std::string>& given) {
   if (given && given->empty()) throw Error(ErrorCode::invalid, "-C: the directory has no name");

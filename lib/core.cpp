@@ -66,6 +66,7 @@ Core::Core(const Options& given)
         if (on_commit) on_commit();
       }) {
   shared.damage().listen([this] { put_under_quarantine(); });
+  priv.remember_identity(shared.identity());
   // The registry names every instance. Entering ourselves is the first write of a new one.
   const SegmentNumber registry = shared.number(std::string(registry_segment));
   const bool is_entered = shared.read(

@@ -3,6 +3,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "lib/export_line.hpp"
 #include "lib/json_value.hpp"
 #include "lib/lookup.hpp"
 #include "lib/memory_impl.hpp"
@@ -51,6 +52,24 @@ json::object envelope_of(const Record& record, Scope scope) {
   return packet;
 }
 
+}  // namespace
+
+std::string export_line(const Record& record, Scope scope) {
+  return json::serialize(json::object{{"id", record.id},
+                                      {"authors", texts(record.authors)},
+                                      {"packet", envelope_of(record, scope)}});
+}
+
+std::string export_line(const Entry& entry) {
+  return json::serialize(json::object{{"segment", entry.segment},
+                                      {"key", entry.key},
+                                      {"value", to_json(*entry.value)},
+                                      {"author", entry.author},
+                                      {"at_ms", entry.at_ms}});
+}
+
+namespace {
+
 std::uint64_t export_set(const Core& core, const Segment& segment,
                          const std::function<void(std::string_view)>& sink) {
   std::uint64_t count = 0;
@@ -58,9 +77,7 @@ std::uint64_t export_set(const Core& core, const Segment& segment,
   while (true) {
     const RecordPage page = list_records(core, query);
     for (const Record& record : page.items) {
-      sink(json::serialize(json::object{{"id", record.id},
-                                        {"authors", texts(record.authors)},
-                                        {"packet", envelope_of(record, segment.scope)}}));
+      sink(export_line(record, segment.scope));
     }
     count += page.items.size();
     if (!page.next) return count;
@@ -78,11 +95,7 @@ std::uint64_t export_map(const Core& core, const Segment& segment,
       const auto entries = read_entries(core, segment, key);
       if (entries.empty() || !entries.front().value) continue;
       const Entry& entry = entries.front();
-      sink(json::serialize(json::object{{"segment", entry.segment},
-                                        {"key", entry.key},
-                                        {"value", to_json(*entry.value)},
-                                        {"author", entry.author},
-                                        {"at_ms", entry.at_ms}}));
+      sink(export_line(entry));
       ++count;
     }
     if (!page.next) return count;

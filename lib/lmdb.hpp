@@ -147,6 +147,9 @@ class Env {
   /// Error(denied) for permissions, Error(failed) for anything else.
   static std::shared_ptr<Env> open(const EnvOptions& options);
 
+  /// Whether this process has the environment of a directory open.
+  static bool is_open_here(const std::filesystem::path& dir);
+
   explicit Env(std::unique_ptr<EnvState> state);
   ~Env();
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "crdt/big_endian.hpp"
 #include "lib/descriptor.hpp"
 #include "lib/lmdb_checksum.hpp"
 #include "lib/lmdb_page.hpp"
@@ -23,6 +24,7 @@ using format::Tree;
 
 constexpr std::uint64_t progress_pages = 4'096;
 constexpr std::size_t chunk_octets = std::size_t{1} << 20;
+constexpr std::size_t each_octets_max = std::size_t{16} << 20;
 constexpr std::string_view settle_key = "settled";  // the one entry of the main tree that is no table
 
 enum class Role { free, main, table };
@@ -44,6 +46,7 @@ class Check {
     walk("tables", meta_.main, Role::main);
     for (const auto& [name, tree] : std::map(tables_)) walk(name, tree, Role::table);
     look_beyond();
+    report_.used = map_.used_pages();
     if (options_.progress) options_.progress(report_.pages, report_.pages);
     return true;
   }
@@ -327,7 +330,24 @@ class Check {
   }
 
   void visit_value(Walk& walk, PageNumber number, const Node& node) {
+    if (options_.each && node.data_octets <= each_octets_max) return hand_out(walk, number, node);
     if (!has_checksum(node)) {
+      find({Severity::value, walk.name, number, copy_of(node.key),
+            entry_name(node.key) + ": its checksum does not match"});
+    }
+  }
+
+  void hand_out(Walk& walk, PageNumber number, const Node& node) {
+    Bytes value;
+    read_data(node, [&](BytesView part) { value.insert(value.end(), part.begin(), part.end()); });
+    const BytesView whole(value);
+    const bool is_sound =
+        whole.size() >= checksum_octets &&
+        load_u32(whole.last(checksum_octets).data()) ==
+            checksum(node.key, whole.first(whole.size() - checksum_octets));
+    if (is_sound) {
+      options_.each(walk.name, node.key, whole.first(whole.size() - checksum_octets));
+    } else {
       find({Severity::value, walk.name, number, copy_of(node.key),
             entry_name(node.key) + ": its checksum does not match"});
     }

@@ -36,6 +36,10 @@ struct CheckOptions {
   /// Findings that are described; beyond it they are only counted.
   std::size_t findings_max = 100;
 
+  /// Handed every entry of every table whose value verifies, in order of the keys of each table, while
+  /// damage is passed over. Views that die with the call. May be empty.
+  std::function<void(const std::string& table, BytesView key, BytesView value)> each = {};
+
   /// Told how many of how many pages were looked at, now and then. May be empty.
   std::function<void(std::uint64_t done, std::uint64_t pages)> progress = {};
 };
@@ -53,6 +57,7 @@ struct CheckReport {
   std::uint64_t pages_free = 0;    ///< listed as free
   std::uint64_t pages_free_beyond = 0;  ///< of those, beyond the end of the file
   std::map<std::string, std::uint64_t> entries;  ///< of each table that was walked to its end
+  std::vector<bool> used;  ///< by page, those in the file: whether a tree uses it
 
   bool is_sound() const noexcept { return structure_faults == 0; }
 

@@ -77,6 +77,15 @@ std::shared_ptr<Env> Env::open(const EnvOptions& options) {
   return env;
 }
 
+bool Env::is_open_here(const std::filesystem::path& dir) {
+  struct stat status {};
+  if (::stat(dir.c_str(), &status) != 0) return false;
+  OpenEnvironments& open = open_environments();
+  const std::lock_guard lock(open.mutex);
+  const auto found = open.entries.find({status.st_dev, status.st_ino});
+  return found != open.entries.end() && found->second.process == getpid();
+}
+
 Env::Env(std::unique_ptr<EnvState> state) : state_(std::move(state)) {}
 
 Env::~Env() {

@@ -21,6 +21,9 @@ class PageMap {
   /// write a page that was new and free again in one transaction. Throws PageFault.
   void list_free(format::PageNumber page);
 
+  /// By page, those in the file.
+  const std::vector<bool>& used_pages() const noexcept { return used_; }
+
   std::uint64_t used() const noexcept { return used_count_; }
   std::uint64_t free() const noexcept { return free_count_; }
   std::uint64_t free_beyond() const noexcept { return free_beyond_.size(); }

@@ -16,6 +16,7 @@
 #include "lib/packet.hpp"
 #include "lib/router.hpp"
 #include "lib/segment.hpp"
+#include "lib/verify.hpp"
 
 namespace loam {
 
@@ -315,6 +316,10 @@ class Memory {
 
   /// The canonical hash of each shared segment's state, or of one: equal on converged instances.
   std::map<std::string, std::string> digest(std::string_view segment = {}) const;
+
+  /// As `verify_instance`, of what is open here: the state of now, while it is in use. Blocks for as
+  /// long as it takes to read both files.
+  VerifyReport verify(const VerifyOptions& options = {}) const;
 
   // --- federation ----------------------------------------------------------------------------
   /// One round with each endpoint: both sides exchange what the other lacks. Blocks for at most the

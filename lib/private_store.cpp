@@ -2,20 +2,13 @@
 
 #include "crdt/error.hpp"
 #include "lib/packet_log.hpp"
+#include "lib/private_tables.hpp"
 #include "lib/shared_tables.hpp"
 
 namespace loam {
 namespace {
 
-namespace tables {
-constexpr lmdb::Table meta{0};
-constexpr lmdb::Table segs{1};  // name → number, kind
-constexpr lmdb::Table counts{2};
-constexpr lmdb::Table rec{3};
-constexpr lmdb::Table reg{4};
-constexpr lmdb::Table packets{5};
-constexpr lmdb::Table packet_log{6};
-}  // namespace tables
+namespace tables = private_table;
 
 constexpr PacketLog packet_log{tables::packets, tables::packet_log};
 
@@ -97,7 +90,7 @@ PrivateStore::PrivateStore(const std::filesystem::path& dir, const SegmentTable&
     : env_(lmdb::Env::open(
           {.dir = dir,
            .octets_max = config.map_octets_max,
-           .tables = {"meta", "segs", "counts", "rec", "reg", "packets", "packet_log"}})) {
+           .tables = private_table_names()})) {
   if (load(segments)) return;
   env_->write([&](lmdb::WriteTxn& txn) {
     std::array<std::byte, 4> format{};
@@ -113,6 +106,25 @@ PrivateStore::PrivateStore(const std::filesystem::path& dir, const SegmentTable&
     }
   });
   if (!load(segments)) throw Error(ErrorCode::failed, "private store: cannot be set up");
+}
+
+// Beside the shared environment, so that an instance that lost it still knows who it is.
+void PrivateStore::remember_identity(const StoreIdentity& identity) {
+  const auto known = read_private_identity(*env_);
+  if (known && known->name == identity.name && known->federation == identity.federation) return;
+  env_->write([&](lmdb::WriteTxn& txn) {
+    txn.put(tables::meta, bytes_of(meta::name), bytes_of(identity.name));
+    txn.put(tables::meta, bytes_of(meta::federation), identity.federation.view());
+  });
+}
+
+std::optional<StoreIdentity> read_private_identity(const lmdb::Env& env) {
+  return env.read([](const lmdb::ReadTxn& txn) -> std::optional<StoreIdentity> {
+    const auto name = txn.get(tables::meta, bytes_of(meta::name));
+    const auto federation = txn.get(tables::meta, bytes_of(meta::federation));
+    if (!name || !federation || federation->size() != 16) return std::nullopt;
+    return StoreIdentity{std::string(text_of(*name)), *FederationId::from(*federation)};
+  });
 }
 
 // False: segments are missing, or the format is older; that must be written first.

@@ -10,6 +10,7 @@
 #include "lib/layout.hpp"
 #include "lib/lmdb.hpp"
 #include "lib/segment.hpp"
+#include "lib/store_identity.hpp"
 #include "transport/frame.hpp"
 
 namespace loam {
@@ -75,6 +76,10 @@ class PrivateStore {
                const Config& config);
 
   lmdb::Env& env() const noexcept { return *env_; }
+
+  /// Keeps a copy of who the instance is, unless it stands there.
+  void remember_identity(const StoreIdentity& identity);
+
   SegmentNumber number(const std::string& segment) const { return numbers_.at(segment); }
 
   std::optional<PrivateRecord> get(SegmentNumber segment, const PacketId& id) const;
@@ -101,5 +106,8 @@ class PrivateStore {
   std::shared_ptr<lmdb::Env> env_;
   std::map<std::string, SegmentNumber> numbers_;
 };
+
+/// The copy that `remember_identity` kept; absent: there is none.
+std::optional<StoreIdentity> read_private_identity(const lmdb::Env& env);
 
 }  // namespace loam

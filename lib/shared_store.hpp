@@ -9,14 +9,9 @@
 #include "lib/damage.hpp"
 #include "lib/segment.hpp"
 #include "lib/shared_batch.hpp"
+#include "lib/store_identity.hpp"
 
 namespace loam {
-
-/// What makes a shared environment somebody's.
-struct StoreIdentity {
-  std::string name;
-  FederationId federation;
-};
 
 /// The shared environment of one instance: the replicated segments, their contexts and journals, and
 /// what is known of peers. Reads are safe from any thread; batches belong to the writer thread.

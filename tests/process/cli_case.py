@@ -20,7 +20,8 @@ RECEIPT = {"id", "segment", "scope", "target", "existing"}
 RECORD = {"id", "segment", "type", "text", "title", "payload", "tags", "authors", "support", "created_ms",
           "updated_ms", "retracted", "supersedes", "provenance"}
 COMMANDS = ["init", "id", "remember", "recall", "get", "list", "revise", "forget", "put", "show", "keys", "erase",
-            "route", "serve", "sync", "status", "digest", "export", "import", "journal"]
+            "route", "serve", "sync", "status", "digest", "verify", "doctor", "export", "import",
+            "journal"]
 
 
 # Ids of packets; the first two begin alike.
