@@ -252,7 +252,8 @@ void add_looking_commands(CLI::App& root, Command& chosen) {
 void add_care_commands(CLI::App& root, Command& chosen) {
   const Verb<command::Verify> verify(
       root, chosen,
-      {"verify", "Look whether the stores are sound; 7 when anything is damaged", "loam verify --deep",
+      {"verify", "Look whether the stores are sound; 7 when anything is damaged",
+       "loam verify --deep",
        "With --absent the exit code is 1 when there is a trace, and nothing else is looked at.\n"});
   verify.flag("--deep", verify->deep, "Recompute every index, count and fingerprint too");
   verify.text("--absent ID", verify->absent,
@@ -265,10 +266,9 @@ void add_care_commands(CLI::App& root, Command& chosen) {
   doctor.flag("--fix", doctor->fix,
               "Repair what can be: modes, damaged records, a damaged store (set aside whole)");
   doctor.text("--name NAME", doctor->name, "Who the instance is, when its stores have lost it");
-  doctor.with("--federation ID", "The id of its federation, when its stores have lost it",
-              [](auto& wanted, auto& text) { 
-                wanted.federation = parse_federation("--federation", text);
-               });
+  doctor.with(
+      "--federation ID", "The id of its federation, when its stores have lost it",
+      [](auto& wanted, auto& text) { wanted.federation = parse_federation("--federation", text); });
 }
 
 void add_exchange_commands(CLI::App& root, Command& chosen) {

@@ -129,11 +129,11 @@ struct Journal {
 
 namespace loam::cli {
 
-using Command = std::variant<command::Init, command::Id, command::Remember, command::Recall,
-                             command::Get, command::List, command::Revise, command::Forget,
-                             command::Put, command::Show, command::Erase, command::Keys,
-                             command::Route, command::Serve, command::Sync, command::Status,
-                             command::Digest, command::Verify, command::Doctor, command::Export,
-                             command::Import, command::Journal>;
+using Command =
+    std::variant<command::Init, command::Id, command::Remember, command::Recall, command::Get,
+                 command::List, command::Revise, command::Forget, command::Put, command::Show,
+                 command::Erase, command::Keys, command::Route, command::Serve, command::Sync,
+                 command::Status, command::Digest, command::Verify, command::Doctor,
+                 command::Export, command::Import, command::Journal>;
 
 }  // namespace loam::cli

@@ -80,8 +80,8 @@ Core::Core(const Options& given)
   run_job(*this, std::move(job));
 }
 
-// What cannot be read is told once, and forgotten at the next opportunity. Not doing so does no harm:
-// whoever meets it next tries again.
+// What cannot be read is told once, and forgotten at the next opportunity. Not doing so does no
+// harm: whoever meets it next tries again.
 void Core::put_under_quarantine() {
   Job job;
   const auto count = std::make_shared<std::uint64_t>(0);

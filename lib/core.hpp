@@ -21,7 +21,8 @@ struct Core {
   std::int64_t now_ms() const { return options.now_ms(); }
   void log(LogLevel level, std::string_view text) const;
 
-  /// The segment of a name, which must be of that kind. Throws Error(unknown_segment), Error(invalid).
+  /// The segment of a name, which must be of that kind. Throws Error(unknown_segment),
+  /// Error(invalid).
   const Segment& segment(std::string_view name, Kind kind) const;
 
   Options options;

@@ -8,8 +8,8 @@
 
 namespace loam {
 
-/// Records of the shared environment that a read met and could not read, by local sequence, until the
-/// writer has put them under quarantine. Any thread.
+/// Records of the shared environment that a read met and could not read, by local sequence, until
+/// the writer has put them under quarantine. Any thread.
 class DamageLog {
  public:
   /// Takes note of one. Whoever listens is told when it is news.

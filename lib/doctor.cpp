@@ -62,9 +62,8 @@ class Doctor {
       return true;
     } catch (const std::exception& error) {
       report_.failed = true;
-      report_.ailments[ailment].advice =
-          "could not be repaired: " + std::string(error.what()) + ". " +
-          report_.ailments[ailment].advice;
+      report_.ailments[ailment].advice = "could not be repaired: " + std::string(error.what()) +
+                                         ". " + report_.ailments[ailment].advice;
       return false;
     }
   }
@@ -290,7 +289,8 @@ class Doctor {
     const QuarantineCounts counts = core.shared.read(quarantine_counts);
     if (counts.open > 0) {
       add("forgotten_records", Urgency::warning,
-          std::to_string(counts.open) + " records could not be read and wait for a peer that has them",
+          std::to_string(counts.open) +
+              " records could not be read and wait for a peer that has them",
           "`loam sync` with any peer");
     }
     if (counts.repaired > 0) {

@@ -29,8 +29,9 @@ struct Ailment {
 };
 
 struct DoctorOptions {
-  /// Repair what can be repaired here: modes, leftover directories, records that cannot be read; a store
-  /// whose structure is damaged is set aside whole, and a fresh one made under the same identity.
+  /// Repair what can be repaired here: modes, leftover directories, records that cannot be read; a
+  /// store whose structure is damaged is set aside whole, and a fresh one made under the same
+  /// identity.
   bool fix = false;
 
   /// Who the instance is, should neither store know it any more.
@@ -38,7 +39,8 @@ struct DoctorOptions {
   std::optional<FederationId> federation = {};
 
   /// Told how many of how many pages of a store were looked at, now and then. May be empty.
-  std::function<void(std::string_view store, std::uint64_t done, std::uint64_t pages)> progress = {};
+  std::function<void(std::string_view store, std::uint64_t done, std::uint64_t pages)> progress =
+      {};
 
   /// Unix milliseconds; empty: the system clock. For tests.
   std::function<std::int64_t()> now_ms = {};
@@ -52,10 +54,10 @@ struct DoctorReport {
   bool is_damaged() const noexcept;
 };
 
-/// Looks at the instance in a directory: what an operator should know, also when it cannot be opened.
-/// This process must not have it open. Reads both files. Without `fix` it changes nothing that
-/// opening does not. Throws Error(not_found) when there is no instance, Error(invalid) when it is open
-/// here.
+/// Looks at the instance in a directory: what an operator should know, also when it cannot be
+/// opened. This process must not have it open. Reads both files. Without `fix` it changes nothing
+/// that opening does not. Throws Error(not_found) when there is no instance, Error(invalid) when it
+/// is open here.
 DoctorReport examine(const std::filesystem::path& dir, const DoctorOptions& options = {});
 
 }  // namespace loam

@@ -63,8 +63,7 @@ void HeldWriter::hold(const HeldRow& row) {
 void HeldWriter::make_room() {
   lmdb::Cursor cursor = txn_.cursor(table::held);
   bool on = cursor.first();
-  while (on && (txn_.count(table::held) > held_rows_max ||
-                counters().octets > held_octets_max)) {
+  while (on && (txn_.count(table::held) > held_rows_max || counters().octets > held_octets_max)) {
     const Bytes key = copy_of(cursor.key());
     const bool stays = decode_held_row(cursor.value()).reason == HeldReason::removal;
     if (!stays) release(load_u64(key.data()));

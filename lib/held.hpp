@@ -6,8 +6,8 @@
 
 namespace loam {
 
-/// What is kept aside at most. Beyond either, the oldest row goes that is no removal: a removal waits
-/// for somebody's word, however long that takes.
+/// What is kept aside at most. Beyond either, the oldest row goes that is no removal: a removal
+/// waits for somebody's word, however long that takes.
 inline constexpr std::uint64_t held_rows_max = 1'000;
 inline constexpr std::uint64_t held_octets_max = std::uint64_t{16} << 20;
 
@@ -25,8 +25,8 @@ class HeldWriter {
   /// The transaction outlives it.
   explicit HeldWriter(lmdb::WriteTxn& txn) : txn_(txn) {}
 
-  /// Keeps a row under the next sequence, which was never used before. A second content of a dot that
-  /// is kept already is not kept again.
+  /// Keeps a row under the next sequence, which was never used before. A second content of a dot
+  /// that is kept already is not kept again.
   void hold(const HeldRow& row);
 
   /// Whether there was such a row.

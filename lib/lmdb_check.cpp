@@ -25,7 +25,8 @@ using format::Tree;
 constexpr std::uint64_t progress_pages = 4'096;
 constexpr std::size_t chunk_octets = std::size_t{1} << 20;
 constexpr std::size_t each_octets_max = std::size_t{16} << 20;
-constexpr std::string_view settle_key = "settled";  // the one entry of the main tree that is no table
+constexpr std::string_view settle_key =
+    "settled";  // the one entry of the main tree that is no table
 
 enum class Role { free, main, table };
 
@@ -153,14 +154,17 @@ class Check {
     return true;
   }
 
-  // Transactions take turns at the meta pages and are numbered without a gap. A gap is a commit that was
-  // acknowledged and is not there.
+  // Transactions take turns at the meta pages and are numbered without a gap. A gap is a commit
+  // that was acknowledged and is not there.
   void check_turns(std::uint64_t even, std::uint64_t odd) {
     if (options_.transaction) return;  // a writer may be at it
     const bool is_new = even == 0 && odd == 0;
     const bool turns = even % 2 == 0 && odd % 2 == 1 && (even + 1 == odd || odd + 1 == even);
     if (is_new || turns) return;
-    find({Severity::structure, {}, 0, {},
+    find({Severity::structure,
+          {},
+          0,
+          {},
           "the meta pages name the transactions " + std::to_string(even) + " and " +
               std::to_string(odd) + ", which no two commits in a row have"});
   }
@@ -182,7 +186,10 @@ class Check {
     if (!report_.is_sound() || report_.pages <= report_.pages_in_file) return;
     const std::uint64_t missing = report_.pages - report_.pages_in_file;
     if (missing == report_.pages_free_beyond) return;
-    find({Severity::structure, {}, report_.pages_in_file, {},
+    find({Severity::structure,
+          {},
+          report_.pages_in_file,
+          {},
           "the file ends " + std::to_string(missing) + " pages early, of which " +
               std::to_string(report_.pages_free_beyond) + " are free"});
   }
@@ -200,10 +207,9 @@ class Check {
     }
     if (walk.is_faulty) return;
     const Counted& counted = walk.counted;
-    const bool agrees = counted.branch_pages == tree.branch_pages &&
-                        counted.leaf_pages == tree.leaf_pages &&
-                        counted.overflow_pages == tree.overflow_pages &&
-                        counted.entries == tree.entries;
+    const bool agrees =
+        counted.branch_pages == tree.branch_pages && counted.leaf_pages == tree.leaf_pages &&
+        counted.overflow_pages == tree.overflow_pages && counted.entries == tree.entries;
     if (!agrees) {
       fault(walk, tree.root,
             "is the root of " + std::to_string(counted.entries) + " entries, " +
@@ -253,8 +259,8 @@ class Check {
     walk.counted.entries += page.nodes.size();
     for (const Node& node : page.nodes) {
       try {
-        const std::uint16_t allowed = walk.role == Role::main ? format::is_tree
-                                                              : format::in_overflow;
+        const std::uint16_t allowed =
+            walk.role == Role::main ? format::is_tree : format::in_overflow;
         if ((node.flags & ~allowed) != 0) {
           throw PageFault("has a node with flags " + std::to_string(node.flags));
         }
@@ -271,8 +277,7 @@ class Check {
       claim(node.child, 1);
       Bytes head(sizeof(PageHead));
       read(node.child * page_octets_, head);
-      const std::uint64_t pages =
-          parse_overflow(head, node.child, node.data_octets, page_octets_);
+      const std::uint64_t pages = parse_overflow(head, node.child, node.data_octets, page_octets_);
       if (pages > 1) claim(node.child + 1, pages - 1);
       walk.counted.overflow_pages += pages;
     } catch (const PageFault& found) {
@@ -341,10 +346,9 @@ class Check {
     Bytes value;
     read_data(node, [&](BytesView part) { value.insert(value.end(), part.begin(), part.end()); });
     const BytesView whole(value);
-    const bool is_sound =
-        whole.size() >= checksum_octets &&
-        load_u32(whole.last(checksum_octets).data()) ==
-            checksum(node.key, whole.first(whole.size() - checksum_octets));
+    const bool is_sound = whole.size() >= checksum_octets &&
+                          load_u32(whole.last(checksum_octets).data()) ==
+                              checksum(node.key, whole.first(whole.size() - checksum_octets));
     if (is_sound) {
       options_.each(walk.name, node.key, whole.first(whole.size() - checksum_octets));
     } else {

@@ -36,8 +36,8 @@ struct CheckOptions {
   /// Findings that are described; beyond it they are only counted.
   std::size_t findings_max = 100;
 
-  /// Handed every entry of every table whose value verifies, in order of the keys of each table, while
-  /// damage is passed over. Views that die with the call. May be empty.
+  /// Handed every entry of every table whose value verifies, in order of the keys of each table,
+  /// while damage is passed over. Views that die with the call. May be empty.
   std::function<void(const std::string& table, BytesView key, BytesView value)> each = {};
 
   /// Told how many of how many pages were looked at, now and then. May be empty.
@@ -51,11 +51,11 @@ struct CheckReport {
 
   std::uint64_t transaction = 0;  ///< whose state was checked
   std::uint64_t page_octets = 0;
-  std::uint64_t pages = 0;         ///< that the state spans, those beyond the end of the file too
+  std::uint64_t pages = 0;  ///< that the state spans, those beyond the end of the file too
   std::uint64_t pages_in_file = 0;
   std::uint64_t pages_used = 0;
-  std::uint64_t pages_free = 0;    ///< listed as free
-  std::uint64_t pages_free_beyond = 0;  ///< of those, beyond the end of the file
+  std::uint64_t pages_free = 0;                  ///< listed as free
+  std::uint64_t pages_free_beyond = 0;           ///< of those, beyond the end of the file
   std::map<std::string, std::uint64_t> entries;  ///< of each table that was walked to its end
   std::vector<bool> used;  ///< by page, those in the file: whether a tree uses it
 
@@ -68,15 +68,17 @@ struct CheckReport {
   }
 };
 
-/// Checks a data file of LMDB 0.9 by reading it, without a map and without LMDB: both meta pages; of
-/// the newer one's trees every page (number, flags, bounds, nodes, order of keys, the ranges that the
-/// separators promise, depth, counts), that none is used twice or free as well, the free lists, and the
-/// checksum of every value of every table. When the structure is sound, LMDB can be let loose on it.
+/// Checks a data file of LMDB 0.9 by reading it, without a map and without LMDB: both meta pages;
+/// of the newer one's trees every page (number, flags, bounds, nodes, order of keys, the ranges
+/// that the separators promise, depth, counts), that none is used twice or free as well, the free
+/// lists, and the checksum of every value of every table. When the structure is sound, LMDB can be
+/// let loose on it.
 ///
-/// Needs memory for two bits per page and for one path of pages. Nobody may write the file meanwhile,
-/// unless a reader holds the transaction that is asked for: then its pages stay as they are. Absent: that
-/// transaction is no longer one of the two that the meta pages name; ask for a newer one. Throws
-/// Error(denied) or Error(failed) when the file cannot be opened; damage is in the report.
+/// Needs memory for two bits per page and for one path of pages. Nobody may write the file
+/// meanwhile, unless a reader holds the transaction that is asked for: then its pages stay as they
+/// are. Absent: that transaction is no longer one of the two that the meta pages name; ask for a
+/// newer one. Throws Error(denied) or Error(failed) when the file cannot be opened; damage is in
+/// the report.
 std::optional<CheckReport> check_file(const std::filesystem::path& file,
                                       const CheckOptions& options);
 

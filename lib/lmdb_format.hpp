@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-/// The data file of LMDB 0.9 (mdb.c: MDB_page, MDB_meta, MDB_db, MDB_node), in the byte order of the
-/// host. Plain data; what is read into it is not yet believed.
+/// The data file of LMDB 0.9 (mdb.c: MDB_page, MDB_meta, MDB_db, MDB_node), in the byte order of
+/// the host. Plain data; what is read into it is not yet believed.
 namespace loam::lmdb::format {
 
 using PageNumber = std::uint64_t;
@@ -41,7 +41,8 @@ struct PageHead {
   std::uint16_t pad;
   std::uint16_t flags;
   std::uint16_t lower;  ///< of a branch or a leaf: where its free room begins,
-  std::uint16_t upper;  ///< and where it ends. Of an overflow: both together the number of its pages
+  std::uint16_t
+      upper;  ///< and where it ends. Of an overflow: both together the number of its pages
 };
 static_assert(sizeof(PageHead) == 16);
 
@@ -69,7 +70,7 @@ static_assert(sizeof(MetaPage) == 152 && sizeof(std::size_t) == 8);
 
 /// The head of a node; its key follows, then its data.
 struct NodeHead {
-  std::uint16_t low;   ///< with `high`: the size of the data of a leaf's node; of a branch's the low
+  std::uint16_t low;  ///< with `high`: the size of the data of a leaf's node; of a branch's the low
   std::uint16_t high;  ///< parts of its child's page number, of which `flags` is the highest
   std::uint16_t flags;
   std::uint16_t key_octets;

@@ -12,10 +12,10 @@ namespace loam::lmdb {
 /// The id of the machine's boot: another one after every restart. Empty where the system has none.
 std::string boot_id();
 
-/// The mark that somebody has written a store and has not closed it: file `open` beside the data, with
-/// the id of the boot in which that was. Every process that writes holds a shared lock on it; the last
-/// one that closes takes it away. Found after a restart of the machine, it says that the store was not
-/// closed. One thread at a time.
+/// The mark that somebody has written a store and has not closed it: file `open` beside the data,
+/// with the id of the boot in which that was. Every process that writes holds a shared lock on it;
+/// the last one that closes takes it away. Found after a restart of the machine, it says that the
+/// store was not closed. One thread at a time.
 class Marker {
  public:
   /// `boot` is the id of the current boot.
@@ -23,16 +23,16 @@ class Marker {
   Marker(const Marker&) = delete;
   Marker& operator=(const Marker&) = delete;
 
-  /// Before the store is opened: when the mark is from before a restart, runs `check`, and takes the
-  /// mark away when that does not throw. A process that comes at the same time waits. Throws what
-  /// `check` throws, and Error(denied), Error(failed).
+  /// Before the store is opened: when the mark is from before a restart, runs `check`, and takes
+  /// the mark away when that does not throw. A process that comes at the same time waits. Throws
+  /// what `check` throws, and Error(denied), Error(failed).
   void settle(const std::function<void()>& check);
 
   /// Before the first write: makes the mark, durably. Throws Error.
   void set();
 
-  /// After the last write. Takes the mark away unless another process has it too. Throws nothing: a mark
-  /// that stays costs one check.
+  /// After the last write. Takes the mark away unless another process has it too. Throws nothing: a
+  /// mark that stays costs one check.
   void clear() noexcept;
 
  private:

@@ -145,8 +145,8 @@ Page parse_page(BytesView octets, format::PageNumber number, KeyOrder order) {
   return page;
 }
 
-std::uint64_t parse_overflow(BytesView octets, format::PageNumber number,
-                             std::uint64_t data_octets, std::size_t page_octets) {
+std::uint64_t parse_overflow(BytesView octets, format::PageNumber number, std::uint64_t data_octets,
+                             std::size_t page_octets) {
   const PageHead head = read_head(octets, number);
   if (head.flags != format::overflow_page) {
     throw PageFault("is no overflow page: flags " + std::to_string(head.flags));

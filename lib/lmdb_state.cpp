@@ -112,16 +112,17 @@ EnvState::~EnvState() {
   marker.clear();
 }
 
-// What the kernel held of the file when the machine went down may be there in part. A process that was
-// killed leaves no such damage: the kernel still has all that it wrote.
+// What the kernel held of the file when the machine went down may be there in part. A process that
+// was killed leaves no such damage: the kernel still has all that it wrote.
 void EnvState::check_after_restart() const {
   const CheckReport report =
       check_still_file(dir / "data.mdb", {.values = false, .findings_max = 1});
   if (report.is_sound()) return;
-  throw Error(ErrorCode::damaged,
-              (dir / "data.mdb").string() + ": was open when the machine went down, and is damaged: " +
-                  report.findings.at(0).text + "; `loam doctor` says more, `loam doctor --fix` sets " +
-                  "it aside and begins anew");
+  throw Error(
+      ErrorCode::damaged,
+      (dir / "data.mdb").string() +
+          ": was open when the machine went down, and is damaged: " + report.findings.at(0).text +
+          "; `loam doctor` says more, `loam doctor --fix` sets " + "it aside and begins anew");
 }
 
 // Whoever opens the file looks whether it ends early.
@@ -177,7 +178,8 @@ void EnvState::make_tables(const EnvOptions& options) {
     }
     if (added.empty() || added.size() == tables.size()) return;
     if (!options.upgrade) {
-      throw Error(ErrorCode::damaged, "store " + dir.string() + ": table " + added[0] + " is missing");
+      throw Error(ErrorCode::damaged,
+                  "store " + dir.string() + ": table " + added[0] + " is missing");
     }
     WriteTxn changes(*this, txn);
     options.upgrade(changes, added);

@@ -36,18 +36,18 @@ struct RecordAddress {
   }
 };
 
-/// The record of an id or of a unique prefix of at least 6 characters, in any set segment. Absent: there
-/// is none. Throws Error(invalid) for what is no id, or an ambiguous prefix.
+/// The record of an id or of a unique prefix of at least 6 characters, in any set segment. Absent:
+/// there is none. Throws Error(invalid) for what is no id, or an ambiguous prefix.
 std::optional<RecordAddress> find_record(const Core& core, std::string_view id);
 
-/// The row of table `rec` at a cursor that marks damage; absent when it cannot be read. That is noted,
-/// and counted unless the row belongs to another segment, as far as it can say.
+/// The row of table `rec` at a cursor that marks damage; absent when it cannot be read. That is
+/// noted, and counted unless the row belongs to another segment, as far as it can say.
 std::optional<RecordRow> sound_row(const Core& core, const lmdb::Cursor& at,
                                    const std::function<bool(SegmentNumber)>& is_wanted,
                                    DamageMet& damage);
 
-/// The merged record; absent when it is gone meanwhile. Throws Error(damaged) when one of its dots cannot
-/// be read.
+/// The merged record; absent when it is gone meanwhile. Throws Error(damaged) when one of its dots
+/// cannot be read.
 std::optional<Record> read_record(const Core& core, const RecordAddress& address);
 
 /// The merged record of the given dots, inside a transaction.

@@ -88,9 +88,7 @@ void PrivateBatch::count(SegmentNumber segment, std::int64_t records, std::int64
 PrivateStore::PrivateStore(const std::filesystem::path& dir, const SegmentTable& segments,
                            const Config& config)
     : env_(lmdb::Env::open(
-          {.dir = dir,
-           .octets_max = config.map_octets_max,
-           .tables = private_table_names()})) {
+          {.dir = dir, .octets_max = config.map_octets_max, .tables = private_table_names()})) {
   if (load(segments)) return;
   env_->write([&](lmdb::WriteTxn& txn) {
     std::array<std::byte, 4> format{};

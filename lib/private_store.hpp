@@ -18,14 +18,14 @@ namespace loam {
 /// A record of a private segment. Its own type, so that nothing that talks to peers can take one.
 struct PrivateRecord {
   PacketId id;
-  Bytes record;  ///< an encoded SetRecord
+  Bytes record;             ///< an encoded SetRecord
   bool is_damaged = false;  ///< the record cannot be read
 };
 
 /// An entry of a private segment.
 struct PrivateEntry {
   std::string key;
-  Bytes record;  ///< an encoded MapRecord
+  Bytes record;             ///< an encoded MapRecord
   bool is_damaged = false;  ///< the record cannot be read
 };
 
@@ -51,8 +51,8 @@ class PrivateBatch {
   /// Throws Error(not_found) when there is no such record.
   void remove(SegmentNumber segment, const PacketId& id);
 
-  /// Assigns a key; absent: erases it. Says whether it had a value. Erasing a key without one throws
-  /// Error(not_found).
+  /// Assigns a key; absent: erases it. Says whether it had a value. Erasing a key without one
+  /// throws Error(not_found).
   bool put(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value,
            std::int64_t now_ms);
 
@@ -67,8 +67,8 @@ class PrivateBatch {
   lmdb::WriteTxn& txn_;
 };
 
-/// The private environment of one instance. No network or export-to-peer code holds one. Reads are safe
-/// from any thread; batches belong to the writer thread.
+/// The private environment of one instance. No network or export-to-peer code holds one. Reads are
+/// safe from any thread; batches belong to the writer thread.
 class PrivateStore {
  public:
   /// Opens it, or makes it. Throws as SharedStore.

@@ -16,8 +16,9 @@ QuarantineCounts quarantine_counts(const SharedReader& reader);
 /// The sequences of all records that cannot be read. Looks at every record.
 std::set<std::uint64_t> damaged_records(const lmdb::ReadTxn& txn);
 
-/// How often records of this store were put under quarantine. Every session writes under a new actor
-/// from then on: what was forgotten may be the highest counter of an actor that another process uses.
+/// How often records of this store were put under quarantine. Every session writes under a new
+/// actor from then on: what was forgotten may be the highest counter of an actor that another
+/// process uses.
 std::uint64_t read_quarantines(const lmdb::ReadTxn& txn);
 void write_quarantines(lmdb::WriteTxn& txn, std::uint64_t count);
 

@@ -98,8 +98,7 @@ bool is_better(const Hit& left, const Hit& right) {
 }
 
 template <class Each>
-void for_private_records(const Core& core, const Segment& segment, DamageMet& damage,
-                         Each&& each) {
+void for_private_records(const Core& core, const Segment& segment, DamageMet& damage, Each&& each) {
   constexpr std::size_t page = 256;
   std::optional<PacketId> before;
   while (true) {

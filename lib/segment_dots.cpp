@@ -33,9 +33,8 @@ void SegmentDots::insert(const Dot& dot, BytesView record, const ContentHash& co
   std::array<std::byte, 8> reference{};
   store_u64(reference.data(), sequence);
   if (kind_ == Kind::set) {
-    row.element = batch_.known_element_
-                      ? *batch_.known_element_
-                      : element_of(segment.name, view_set_record(record).content);
+    row.element = batch_.known_element_ ? *batch_.known_element_
+                                        : element_of(segment.name, view_set_record(record).content);
     batch_.fresh_.insert({segment_, row.element, sequence});
   } else {
     const MapRecord entry = decode_map_record(record);

@@ -147,8 +147,8 @@ std::uint64_t salvage(const std::filesystem::path& data_file, const std::string&
     } else {
       const MapRecord entry = decode_map_record(record);
       if (!entry.value) return;
-      out.line(export_line(
-          Entry{segment.name, entry.key, decode(*entry.value), by, entry.stamp.ms()}));
+      out.line(
+          export_line(Entry{segment.name, entry.key, decode(*entry.value), by, entry.stamp.ms()}));
     }
     ++count;
   };

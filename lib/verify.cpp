@@ -43,8 +43,8 @@ lmdb::CheckOptions check_options(const VerifyOptions& options, const std::string
   return out;
 }
 
-// A writer of another process may change the file under the check: what it finds then is gone the next
-// time. Damage stays.
+// A writer of another process may change the file under the check: what it finds then is gone the
+// next time. Damage stays.
 lmdb::CheckReport check_closed(const std::filesystem::path& file, const VerifyOptions& options,
                                const std::string& store) {
   constexpr int attempts = 3;
@@ -125,8 +125,8 @@ VerifyReport verify_instance(const std::filesystem::path& dir, const VerifyOptio
 
 namespace {
 
-// Pages of the file in which one of these stands, by whether they are in use. Across the border of two
-// pages it counts for the second.
+// Pages of the file in which one of these stands, by whether they are in use. Across the border of
+// two pages it counts for the second.
 void search(const std::filesystem::path& file, const std::vector<std::string>& needles,
             Traces& traces) {
   const lmdb::CheckReport checked = lmdb::check_still_file(file, {.values = false});

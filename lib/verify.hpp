@@ -15,7 +15,8 @@ struct VerifyOptions {
   bool deep = false;
 
   /// Told how many of how many pages of a store were looked at, now and then. May be empty.
-  std::function<void(std::string_view store, std::uint64_t done, std::uint64_t pages)> progress = {};
+  std::function<void(std::string_view store, std::uint64_t done, std::uint64_t pages)> progress =
+      {};
 };
 
 /// Something that is wrong.
@@ -44,22 +45,22 @@ struct VerifyReport {
 };
 
 /// Looks whether the instance in a directory is sound: its directory, key and configuration; the
-/// structure of both stores and the checksum of every value; with `deep` also whether all tables agree.
-/// Works when the instance cannot be opened, and beside processes that have it open. Changes nothing.
-/// Throws Error(not_found) when there is no instance. What is wrong is in the report.
+/// structure of both stores and the checksum of every value; with `deep` also whether all tables
+/// agree. Works when the instance cannot be opened, and beside processes that have it open. Changes
+/// nothing. Throws Error(not_found) when there is no instance. What is wrong is in the report.
 VerifyReport verify_instance(const std::filesystem::path& dir, const VerifyOptions& options = {});
 
 /// Where octets of a record are still found in the files of an instance.
 struct Traces {
-  bool live = false;                 ///< it is a record, or an entry says its key
-  std::uint64_t used_pages = 0;      ///< pages in use that name it
-  std::uint64_t free_pages = 0;      ///< pages that are free, and not written over yet
+  bool live = false;             ///< it is a record, or an entry says its key
+  std::uint64_t used_pages = 0;  ///< pages in use that name it
+  std::uint64_t free_pages = 0;  ///< pages that are free, and not written over yet
 
   bool is_absent() const noexcept { return !live && used_pages == 0 && free_pages == 0; }
 };
 
-/// Looks for a record by its whole id (26 characters) in both stores: as the octets that stand in keys
-/// and rows, and as text. With another text: for that text, as it is. Throws Error(not_found).
+/// Looks for a record by its whole id (26 characters) in both stores: as the octets that stand in
+/// keys and rows, and as text. With another text: for that text, as it is. Throws Error(not_found).
 Traces find_traces(const std::filesystem::path& dir, const std::string& id_or_text);
 
 }  // namespace loam

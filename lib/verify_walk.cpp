@@ -100,8 +100,7 @@ class SharedWalk {
   void check_record(const std::string& name, std::uint64_t sequence, const RecordRow& row) {
     const auto segment = segments_.find(row.segment);
     if (segment == segments_.end()) return expect(false, name + " is of no segment");
-    const auto dot =
-        reader_.txn().get(table::dot, dot_key(row.segment, row.actor, row.counter));
+    const auto dot = reader_.txn().get(table::dot, dot_key(row.segment, row.actor, row.counter));
     if (!dot) return expect(false, name + " has no live dot");
     const DotRow live = decode_dot_row(*dot);
     expect(live.sequence == sequence, name + " is not the one of its dot");
@@ -229,7 +228,8 @@ class SharedWalk {
       }
     });
     for (const auto& [number, row] : segments_) {
-      expect(entries[number] == row.state.head - row.state.floor, row.name + ": the end is missing");
+      expect(entries[number] == row.state.head - row.state.floor,
+             row.name + ": the end is missing");
       expect(row.state.journal != 0, row.name + ": the journal has no id");
     }
   }

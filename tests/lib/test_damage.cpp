@@ -1,5 +1,5 @@
-// What a disk can do to a file, over a closed store: the check finds it, or what is read is right or
-// Error(damaged). Never a crash, and never wrong data. DAMAGE_RUNS=n tries n of each kind.
+// What a disk can do to a file, over a closed store: the check finds it, or what is read is right
+// or Error(damaged). Never a crash, and never wrong data. DAMAGE_RUNS=n tries n of each kind.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,9 +32,9 @@ int runs() {
 
 using Rows = std::map<std::pair<std::string, Bytes>, Bytes>;
 
-// Rows that nothing else depends on: what a peer was last seen at, how far its journal was followed, the
-// clock. Of these an older version cannot be told from the newest, and does no harm. What segs has beside
-// the ids of journals, which a copied file gets anew, the walk recomputes.
+// Rows that nothing else depends on: what a peer was last seen at, how far its journal was
+// followed, the clock. Of these an older version cannot be told from the newest, and does no harm.
+// What segs has beside the ids of journals, which a copied file gets anew, the walk recomputes.
 bool may_be_older(const std::string& table) {
   return table == "meta" || table == "peers" || table == "positions" || table == "packets" ||
          table == "packet_log" || table == "held" || table == "segs";

@@ -13,7 +13,10 @@ using test::id_of;
 struct Store {
   test::Scratch scratch;
   SegmentTable segments;
-  SharedStore shared{scratch / "shared", segments, {}, id_of<InstanceId>(1),
+  SharedStore shared{scratch / "shared",
+                     segments,
+                     {},
+                     id_of<InstanceId>(1),
                      StoreIdentity{"alpha", id_of<FederationId>(9)}};
   SegmentNumber set = shared.number(test::set_segment);
 
@@ -37,7 +40,8 @@ struct Store {
 
 // An actor for the rows to be about.
 void add_actor(Store& store) {
-  store.write([&](SharedBatch& batch) { batch.add(store.set, test::content_of("a"), test::meta_of("")); });
+  store.write(
+      [&](SharedBatch& batch) { batch.add(store.set, test::content_of("a"), test::meta_of("")); });
 }
 
 std::vector<std::uint64_t> counters(const std::vector<HeldItem>& items) {
@@ -117,7 +121,8 @@ TEST_CASE("octets are bounded too, by what stands in the table") {
   const std::size_t around = encode(store.row(HeldReason::damaged, 1, 0)).size();
   const std::size_t quarter = held_octets_max / 4 - around;
   for (std::uint64_t i = 1; i <= 4; ++i) {
-    store.write([&](SharedBatch& batch) { batch.hold(store.row(HeldReason::damaged, i, quarter)); });
+    store.write(
+        [&](SharedBatch& batch) { batch.hold(store.row(HeldReason::damaged, i, quarter)); });
   }
   CHECK(counters(store.held()) == std::vector<std::uint64_t>{1, 2, 3, 4});
   store.write([&](SharedBatch& batch) { batch.hold(store.row(HeldReason::damaged, 5, 0)); });

@@ -121,9 +121,7 @@ struct Closed {
     }
   }
 
-  CheckReport check(bool values = true) const {
-    return check_still_file(file, {.values = values});
-  }
+  CheckReport check(bool values = true) const { return check_still_file(file, {.values = values}); }
 
   template <class Plain>
   void put(std::size_t at, Plain value) const {
@@ -214,10 +212,9 @@ TEST_CASE("a gap between the numbers of the meta pages is a commit that was lost
   const std::string octets = read_file(store.file);
   std::uint64_t number = 0;
   std::memcpy(&number, octets.data() + offsetof(format::MetaPage, transaction), sizeof number);
-  CHECK(contains(found_after(store, [&] {
-                   store.put(offsetof(format::MetaPage, transaction), number - 4);
-                 }),
-                 "no two commits in a row"));
+  CHECK(contains(
+      found_after(store, [&] { store.put(offsetof(format::MetaPage, transaction), number - 4); }),
+      "no two commits in a row"));
 }
 
 TEST_CASE("a wrong octet in a value is a finding about the value, and of its key") {

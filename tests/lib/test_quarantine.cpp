@@ -69,8 +69,8 @@ TEST_CASE("asking for what cannot be read is an error, until it is forgotten") {
   };
   CHECK(eventually([&] { return is_gone([&] { return memory.get(store.id); }); }));
   CHECK(code_of([&] { memory.value("governance_meta", "hit"); }) == ErrorCode::damaged);
-  CHECK(eventually(
-      [&] { return is_gone([&] { return memory.value("governance_meta", "hit"); }); }));
+  CHECK(
+      eventually([&] { return is_gone([&] { return memory.value("governance_meta", "hit"); }); }));
   CHECK(memory.value("governance_meta", "sound")->value == Value(1));
   CHECK(memory.recall({.text = "number"}).coverage.damaged == 2);  // until a peer sends them
 }

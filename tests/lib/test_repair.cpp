@@ -18,8 +18,7 @@ using test::texts;
 
 std::string walk(const Instances& instances, const std::string& name) {
   const auto dir = instances.path(name);
-  return test::walk(
-      SharedStore(dir / "shared", SegmentTable(), {}, load_instance_key(dir).id, {}));
+  return test::walk(SharedStore(dir / "shared", SegmentTable(), {}, load_instance_key(dir).id, {}));
 }
 
 QuarantineCounts counts(const Instances& instances, const std::string& name) {
@@ -55,8 +54,9 @@ struct Pair {
   std::map<std::string, std::string> before;
 };
 
-TEST_CASE("what was damaged is fetched from a peer again, whoever wrote it, with and without a "
-          "journal") {
+TEST_CASE(
+    "what was damaged is fetched from a peer again, whoever wrote it, with and without a "
+    "journal") {
   const std::vector<std::string> everything{"from beta, in beta's words", "the value of beta",
                                             "from alpha, in alpha's words", "the value of alpha"};
   for (const bool without_journal : {false, true}) {

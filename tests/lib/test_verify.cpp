@@ -79,10 +79,13 @@ TEST_CASE("a row that is gone is found, from any table") {
 }
 
 TEST_CASE("a row that says something else is found, from any table") {
-  const std::map<std::string, lmdb::Table> tables{
-      {"actor_ids", table::actor_ids}, {"ctx", table::ctx}, {"rec", table::rec},
-      {"dot", table::dot},             {"reg", table::reg}, {"segs", table::segs},
-      {"pending", table::pending}};
+  const std::map<std::string, lmdb::Table> tables{{"actor_ids", table::actor_ids},
+                                                  {"ctx", table::ctx},
+                                                  {"rec", table::rec},
+                                                  {"dot", table::dot},
+                                                  {"reg", table::reg},
+                                                  {"segs", table::segs},
+                                                  {"pending", table::pending}};
   LockStep trace;
   fill(trace);
   for (const auto& listed : tables) {
