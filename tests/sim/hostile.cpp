@@ -82,6 +82,7 @@ Bytes World::corrupted(Link& link, int side, const Bytes& frame) {
 // that is claimed for another instance than its own, and counters that an honest actor has yet to
 // use.
 bool World::may_be_claimed(const Delta& delta, const Authors& authors) const {
+  if (switches_.false_claims) return true;
   const InstanceId& liar = replicas_.back()->instance;
   for (const auto& [actor, author] : authors) {
     const auto honest = honest_authors_.find(actor);
@@ -136,6 +137,8 @@ void World::inject(Gen& gen) {
   if (gen.one_in(4)) lie.upto = gen.below(50);
   lie.delta.context.insert(victim->first);
   lie.authors.emplace(victim->first.actor, honest_authors_.at(victim->first.actor));
+  const InstanceId& liar = replicas_[from.replica]->instance;
+  if (switches_.false_claims && gen.one_in(3)) lie.authors.begin()->second = liar;
   const bool is_set = replicas_[from.replica]->shared.segments.at(name).kind == Kind::set;
   switch (gen.below(3)) {
     case 0:

@@ -150,6 +150,16 @@ Scenario scenario_of(std::uint64_t seed, const Switches& switches) {
   return scenario;
 }
 
+Switches switches_from_environment() {
+  Switches switches;
+  const char* allowed = ::test::environment("ALLOW");
+  for (const std::string& name : parts_of(allowed ? allowed : "")) {
+    if (name == "same_actor") switches.same_actor_clones = true;
+    if (name == "false_claims") switches.false_claims = true;
+  }
+  return switches;
+}
+
 Scenario selected(const Scenario& whole, const Selection& selection) {
   Scenario part = whole;
   if (selection.replicas) part.setup.replicas = std::min(part.setup.replicas, *selection.replicas);

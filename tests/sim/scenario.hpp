@@ -89,7 +89,12 @@ struct Switches {
   bool hostile = true;             ///< some runs have a hostile peer
   bool restores_in_place = true;   ///< the file is overwritten: store and journals keep their ids
   bool same_actor_clones = false;  ///< a clone may mint the actor of its original
+  bool false_claims = false;  ///< a hostile peer claims others' actors, and counters yet to come
 };
+
+/// From ALLOW=same_actor,false_claims of the environment: what the product is known not to stand
+/// yet.
+Switches switches_from_environment();
 
 /// A part of a scenario: how a failure is made smaller, and how it is replayed.
 struct Selection {

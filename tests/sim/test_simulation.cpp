@@ -76,8 +76,10 @@ std::uint64_t wanted_seeds() {
 }
 
 std::string replay(std::uint64_t seed, const Selection& selection) {
-  return "SEED=" + std::to_string(seed) + " " + selection.text() +
-         doctest::getContextOptions()->binary_name.c_str() + " -tc=\"every promise*\"";
+  const char* allowed = test::environment("ALLOW");
+  return (allowed ? "ALLOW=" + std::string(allowed) + " " : "") + "SEED=" + std::to_string(seed) +
+         " " + selection.text() + doctest::getContextOptions()->binary_name.c_str() +
+         " -tc=\"every promise*\"";
 }
 
 // Says what failed, and the smallest run in which it does.
@@ -130,7 +132,7 @@ TEST_CASE("seeds that have failed once hold") {
 }
 
 TEST_CASE("every promise holds while stores crash, links break and clocks lie") {
-  const Runner runner;
+  const Runner runner(loam::sim::switches_from_environment());
   if (test::environment("SEED") != nullptr) return replay_one(runner, number_of("SEED", 0));
   Markers markers;
   const std::uint64_t first = number_of("FIRST", 1);
