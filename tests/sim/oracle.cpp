@@ -245,7 +245,9 @@ void World::check_end() {
 }
 
 void World::check_winners(Process& process) {
-  for (const auto& [name, segment] : process.replica.shared.segments) {
+  for (const auto& each : process.replica.shared.segments) {
+    const std::string& name = each.first;
+    const SegmentModel& segment = each.second;
     if (segment.kind != Kind::map) continue;
     std::set<std::string> keys;
     for (const auto& [dot, record] : segment.live) keys.insert(decode_map_record(record).key);

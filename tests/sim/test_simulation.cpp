@@ -183,9 +183,10 @@ TEST_CASE("a run is a pure function of its seed") {
     const Result once = runner.run(seed);
     const Result again = runner.run(seed);
     CHECK(once.hash == again.hash);
-    for (const auto& [name, times] : once.markers) {
-      const auto at = again.markers.find(name);
-      CHECK_MESSAGE((at != again.markers.end() && at->second == times), seed, " ", name);
+    for (const auto& marker : once.markers) {
+      const auto at = again.markers.find(marker.first);
+      const bool is_same = at != again.markers.end() && at->second == marker.second;
+      CHECK_MESSAGE(is_same, seed, " ", marker.first);
     }
   }
   CHECK(runner.run(1).hash != runner.run(2).hash);
