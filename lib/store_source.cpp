@@ -22,7 +22,12 @@ std::vector<std::string> StoreSource::segments() const {
 
 SegmentState StoreSource::state(const std::string& segment) const {
   const SegmentNumber number = store_.number(segment);
-  return store_.read([&](const SharedReader& reader) { return reader.segment(number).state; });
+  return store_.read([&](const SharedReader& reader) {
+    const SegmentRow row = reader.segment(number);
+    SegmentState state = row.state;
+    state.records = row.records;
+    return state;
+  });
 }
 
 Position StoreSource::position(const std::string& segment, const StoreId& peer) const {

@@ -20,7 +20,8 @@ struct Send {
 };
 
 /// Apply one delta and remember the follower's position in the peer's journal, in one transaction;
-/// then call `Session::applied` with the same ticket. Applies of one session keep their order.
+/// then call `Session::applied` with the same ticket. Applies of one session keep their order; after
+/// one that was refused the driver drops those that follow it.
 struct Apply {
   std::uint64_t ticket = 0;
   std::string segment;
@@ -28,6 +29,14 @@ struct Apply {
   Authors authors;
   std::optional<Position> position;  ///< absent: leave it as it is
   bool operator==(const Apply&) const = default;
+};
+
+/// Keep these live dots although the peer, which has covered them, has removed them as its silence
+/// says: they are too many to be believed unasked. Remember what is held, and tell the operator.
+struct Hold {
+  std::string segment;
+  Context dots;
+  bool operator==(const Hold&) const = default;
 };
 
 /// Call `Session::woke` at that time. A later WakeAt replaces an earlier one.
@@ -49,6 +58,6 @@ struct Close {
   bool operator==(const Close&) const = default;
 };
 
-using Action = std::variant<Send, Apply, WakeAt, Alarm, Close>;
+using Action = std::variant<Send, Apply, Hold, WakeAt, Alarm, Close>;
 
 }  // namespace loam

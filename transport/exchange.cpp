@@ -4,14 +4,31 @@
 
 namespace loam {
 
+bool is_in_step(const StateFrame& one, const StateFrame& other) {
+  return one.position == Position{other.state.journal, other.state.head} &&
+         other.position == Position{one.state.journal, one.state.head};
+}
+
+Start decide_start(const StateFrame& feed, const StateFrame& follower) {
+  if (feed.state.digest == follower.state.digest) return {false, feed.state.head};
+  const bool follows = follower.position.journal == feed.state.journal &&
+                       follower.position.journal != 0 &&
+                       follower.position.sequence >= feed.state.floor &&
+                       follower.position.sequence <= feed.state.head;
+  if (follows && !is_in_step(feed, follower)) return {false, follower.position.sequence};
+  return {true, 0};
+}
+
 Exchange::Exchange(std::string segment, std::uint64_t index, const Source& source,
-                   const StoreId& peer)
+                   const StoreId& peer, Role role, const SketchKey& key)
     : segment_(std::move(segment)),
       index_(index),
       source_(source),
       peer_(peer),
+      role_(role),
       feed_(segment_, index, source),
-      follower_(segment_, source.state(segment_).kind, index, source) {}
+      follower_(segment_, source.state(segment_).kind),
+      comparison_(segment_, index, source, peer, role, key, feed_, follower_) {}
 
 void Exchange::say_state(Say say, Outbound& out) {
   StateFrame frame;
@@ -22,6 +39,7 @@ void Exchange::say_state(Say say, Outbound& out) {
   frame.wanted = say.wanted;
   frame.compare = say.compare;
   frame.final = say.final;
+  frame.held = comparison_.held() > 0;
   if (!opening_) opening_ = frame;
   last_said_ = frame;
   out.send(frame);
@@ -37,15 +55,22 @@ void Exchange::received(const StateFrame& frame, Outbound& out) {
     shared_ = true;
     compare_digests(frame, opening_->state);
     if (!equal_ && is_in_step(frame, *opening_)) raise_alarm(*opening_, frame, out);
-    feed_.start(decide_start(*opening_, frame), opening_->state.journal, peer_);
-    follower_.start(decide_start(frame, *opening_), frame, opening_->position, out);
+    const Start feed = decide_start(*opening_, frame);
+    const Start follower = decide_start(frame, *opening_);
+    if (feed.compare || follower.compare) {  // the peer sees it too, from the same two states
+      role_ == Role::dialler ? comparison_.start(out) : comparison_.await();
+      return;
+    }
+    feed_.follow({opening_->state.journal, feed.sequence}, peer_);
+    follower_.follow({frame.state.journal, follower.sequence}, opening_->position, out);
     return;
   }
   if (!shared_) return;
+  peer_holds_ = frame.held;
   if (!frame.compare) {
     check_in_step(frame, out);
-  } else if (!follower_.is_comparing()) {  // else our context has crossed the request
-    follower_.start(Start{.compare = true}, frame, {}, out);
+  } else if (role_ == Role::dialler && !comparison_.is_open()) {  // else it has crossed our frame
+    comparison_.start(out);
   }
   if (frame.wanted) say_state({}, out);
 }
@@ -70,10 +95,17 @@ void Exchange::check_in_step(const StateFrame& frame, Outbound& out) {
   own.position = position();
   compare_digests(frame, own.state);
   if (equal_ || !is_in_step(frame, own) || follower_.has_unfinished()) return;
+  if (comparison_.is_open() || is_holding()) return;  // then they differ, and why is known
   if (alarmed_ == std::pair(own.state.digest, frame.state.digest)) return;
   raise_alarm(own, frame, out);
-  say_state({.compare = true}, out);  // the peer does not always see it
-  follower_.start(Start{.compare = true}, frame, {}, out);
+  begin_comparison(out);
+}
+
+// The dialler begins; a listener asks it to.
+void Exchange::begin_comparison(Outbound& out) {
+  if (role_ == Role::dialler) return comparison_.start(out);
+  comparison_.await();
+  say_state({.compare = true}, out);
 }
 
 void Exchange::raise_alarm(const StateFrame& own, const StateFrame& peer, Outbound& out) {
@@ -83,7 +115,17 @@ void Exchange::raise_alarm(const StateFrame& own, const StateFrame& peer, Outbou
 }
 
 void Exchange::pump(Outbound& out) {
-  if (shared_ && !feed_.pump(out)) say_state({.compare = true}, out);
+  if (!shared_) return;
+  comparison_.pump(out);
+  if (!feed_.pump(out) && !comparison_.is_open()) begin_comparison(out);
+}
+
+void Exchange::settle(Outbound& out) {
+  if (!comparison_.is_open()) return;
+  comparison_.settle(out);
+  if (comparison_.is_open()) return;
+  if (comparison_.held() > 0) say_state({}, out);  // or the peer would think that a rule was broken
+  pump(out);
 }
 
 bool Exchange::has_met() const {

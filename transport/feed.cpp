@@ -30,69 +30,53 @@ std::size_t octets_of(const Delta& delta) {
 
 }  // namespace
 
-bool is_in_step(const StateFrame& one, const StateFrame& other) {
-  return one.position == Position{other.state.journal, other.state.head} &&
-         other.position == Position{one.state.journal, one.state.head};
-}
-
-Start decide_start(const StateFrame& feed, const StateFrame& follower) {
-  if (feed.state.digest == follower.state.digest) return {false, feed.state.head};
-  const bool follows = follower.position.journal == feed.state.journal &&
-                       follower.position.journal != 0 &&
-                       follower.position.sequence >= feed.state.floor &&
-                       follower.position.sequence <= feed.state.head;
-  if (follows && !is_in_step(feed, follower)) return {false, follower.position.sequence};
-  return {true, 0};
-}
-
-void Feed::start(const Start& start, JournalId journal, const StoreId& peer) {
+void Feed::follow(const Position& from, const StoreId& peer) {
   peer_ = peer;
-  journal_ = journal;
-  if (start.compare) return;
+  journal_ = from.journal;
+  base_.reset();
   phase_ = Phase::streaming;
-  cursor_ = announced_ = confirmed_ = start.sequence;
+  cursor_ = announced_ = confirmed_ = from.sequence;
 }
 
-void Feed::answer(const ContextFrame& part) {
-  if (part_open_) throw Error(ErrorCode::invalid, "context: the part before is not answered yet");
-  if (!part.after) {  // a comparison begins, perhaps once more
-    const SegmentState state = source_.state(segment_);
-    base_ = state.head;
-    journal_ = state.journal;
-    confirmed_ = 0;
-    compared_upto_.reset();
-    chunk_ = {};  // what it says may be older than the position that the comparison leads to
-    chunk_octets_ = 0;
-  } else if (!base_ || part.after != compared_upto_) {
-    throw Error(ErrorCode::invalid, "context: parts out of order");
-  }
-  phase_ = Phase::answering;
+void Feed::compare(const StoreId& peer) {
+  peer_ = peer;
+  phase_ = Phase::comparing;
+  owes_all_ = true;
+  base_.reset();
+  confirmed_ = 0;
   reading_.reset();
   work_.clear();
-  part_ = part;
-  part_open_ = true;
-  own_.clear();
-  own_exhausted_ = false;
+  chunk_ = {};  // what it says may be older than the position that the comparison leads to
+  chunk_octets_ = 0;
 }
 
-void Feed::answer(const AskFrame& ask, Outbound& out) {
-  if (!ask.records) {
-    tell_sets(ask.actor, ask.selected, out);
-    return;
-  }
-  const RangeSet live = source_.live_counters(segment_, ask.actor, ask.selected);
-  if (!live.empty()) wanted_[ask.actor].insert(live);
+void Feed::owe(const ActorId& actor, const RangeSet& counters) {
+  assert(phase_ == Phase::comparing && owes_all_);
+  if (!counters.empty()) work_.push_back({actor, counters});
+}
+
+void Feed::end_comparison(const Position& base) {
+  assert(phase_ == Phase::comparing);
+  owes_all_ = false;
+  journal_ = base.journal;
+  base_ = base.sequence;
+}
+
+void Feed::want(const ActorId& actor, const RangeSet& counters) {
+  const RangeSet live = source_.live_counters(segment_, actor, counters);
+  if (!live.empty()) wanted_[actor].insert(live);
 }
 
 void Feed::acked(std::uint64_t position) {
   if (position > announced_) throw Error(ErrorCode::invalid, "ack: a position that was never sent");
-  confirmed_ = std::max(confirmed_, position);
+  // While contexts are compared it speaks of what went before.
+  if (phase_ == Phase::streaming) confirmed_ = std::max(confirmed_, position);
 }
 
 bool Feed::pump(Outbound& out) {
-  if (phase_ == Phase::answering) pump_answer(out);
+  if (phase_ == Phase::comparing && !pump_owed(out)) return true;
   if (phase_ == Phase::streaming) return pump_journal(out);
-  return true;
+  return phase_ != Phase::lost;
 }
 
 bool Feed::has_confirmed(const Position& position) const noexcept {
@@ -139,77 +123,17 @@ bool Feed::pump_work(Outbound& out) {
   return true;
 }
 
-void Feed::pump_answer(Outbound& out) {
-  while (part_open_) {
-    if (!pump_work(out)) return;
-    compare_next(out);
+// Sends what is owed; true once that is all, and streaming goes on.
+bool Feed::pump_owed(Outbound& out) {
+  if (!pump_work(out)) return false;
+  if (owes_all_) {
+    if (!chunk_.delta.empty()) flush(out, std::nullopt);
+    return false;
   }
-  if (!pump_work(out)) return;
-  if (!chunk_.delta.empty()) flush(out, std::nullopt);
-}
-
-// Compares the next of our actors that lie in the open part, or ends the part.
-void Feed::compare_next(Outbound& out) {
-  if (own_.empty() && !own_exhausted_) {
-    const auto after = compared_upto_ ? compared_upto_ : part_.after;
-    own_ = source_.actors(segment_, after, out.limits().actors_page);
-    own_exhausted_ = own_.size() < out.limits().actors_page;
-    if (part_.last) {
-      const auto beyond = std::find_if(own_.begin(), own_.end(), [&](const ActorState& actor) {
-        return *part_.last < actor.actor;
-      });
-      own_exhausted_ = own_exhausted_ || beyond != own_.end();
-      own_.erase(beyond, own_.end());
-    }
-    if (!own_.empty()) compared_upto_ = own_.back().actor;
-  }
-  if (own_.empty()) {
-    end_part(out);
-    return;
-  }
-  for (const ActorState& own : std::exchange(own_, {})) compare(own, out.limits());
-}
-
-void Feed::compare(const ActorState& own, const SessionLimits& limits) {
-  const auto theirs =
-      std::lower_bound(part_.actors.begin(), part_.actors.end(), own.actor,
-                       [](const ActorState& entry, const ActorId& id) { return entry.actor < id; });
-  if (theirs == part_.actors.end() || theirs->actor != own.actor) {
-    work_.push_back({own.actor, own.covered});
-    return;
-  }
-  const RangeSet missing = own.covered.minus(theirs->covered);
-  RangeSet common = own.covered.intersect(theirs->covered);
-  if (!missing.empty()) work_.push_back({own.actor, missing});
-  if (common == theirs->covered) {  // their fingerprint is of the same dots
-    const Fingerprint live =
-        missing.empty() ? own.live : source_.live_fingerprint(segment_, own.actor, common);
-    if (live != theirs->live) differing_.push_back({own.actor, std::move(common)});
-    return;
-  }
-  while (!common.empty()) {
-    RangeSet some = first_ranges(common, limits.frame_ranges);
-    common = common.minus(some);
-    const Fingerprint live = source_.live_fingerprint(segment_, own.actor, some);
-    summaries_.push_back({own.actor, std::move(some), live});
-  }
-}
-
-void Feed::end_part(Outbound& out) {
-  if (!chunk_.delta.empty()) flush(out, std::nullopt);
-  for (Work& item : std::exchange(differing_, {})) {
-    tell_sets(item.actor, std::move(item.counters), out);
-  }
-  part_open_ = false;
-  part_.actors = {};
-  compared_upto_ = part_.last;
-  if (part_.last) {
-    flush_summaries(out, std::nullopt);
-    return;
-  }
-  flush_summaries(out, Position{journal_, *base_});
-  phase_ = Phase::streaming;
+  flush(out, base_);
   cursor_ = announced_ = *base_;
+  phase_ = Phase::streaming;
+  return true;
 }
 
 bool Feed::pump_journal(Outbound& out) {
@@ -227,7 +151,7 @@ bool Feed::pump_journal(Outbound& out) {
     if (!out.open()) return true;
     const SegmentState state = source_.state(segment_);
     if (state.journal != journal_ || cursor_ < state.floor || cursor_ > state.head) {
-      phase_ = Phase::waiting;
+      phase_ = Phase::lost;
       return false;
     }
     if (cursor_ == state.head) break;
@@ -258,46 +182,9 @@ void Feed::add(Slice slice, Outbound& out) {
 void Feed::flush(Outbound& out, std::optional<std::uint64_t> upto) {
   chunk_.index = index_;
   chunk_.upto = upto;
-  out.send_chunk(chunk_);
+  out.send_counted(chunk_);
   chunk_ = {};
   chunk_octets_ = 0;
-}
-
-void Feed::flush_summaries(Outbound& out, std::optional<Position> follow_from) {
-  const SessionLimits& limits = out.limits();
-  ComparedFrame frame{.index = index_};
-  std::size_t ranges = 0;
-  for (Summary& summary : std::exchange(summaries_, {})) {
-    ranges += summary.common.ranges().size();
-    const bool is_full = frame.summaries.size() >= limits.summaries || ranges > limits.frame_ranges;
-    if (is_full && !frame.summaries.empty()) {
-      out.send(frame);
-      frame.summaries.clear();
-      ranges = summary.common.ranges().size();
-    }
-    frame.summaries.push_back(std::move(summary));
-  }
-  frame.end = true;
-  frame.follow_from = follow_from;
-  out.send(frame);
-}
-
-// As many frames as it takes: neither set may have too many ranges for one.
-void Feed::tell_sets(const ActorId& actor, RangeSet selected, Outbound& out) {
-  const std::size_t ranges_max = out.limits().frame_ranges;
-  const RangeSet live = source_.live_counters(segment_, actor, selected);
-  while (!selected.empty()) {
-    RangeSet asked = first_ranges(selected, ranges_max);
-    RangeSet alive = live.intersect(asked);
-    if (alive.ranges().size() > ranges_max) {
-      const std::uint64_t beyond = alive.ranges()[ranges_max].first;
-      asked = asked.intersect(RangeSet(Range{1, beyond - 1}));
-      alive = first_ranges(alive, ranges_max);
-    }
-    selected = selected.minus(asked);
-    const Fingerprint fingerprint = source_.live_fingerprint(segment_, actor, asked);
-    out.send(SetsFrame{index_, actor, std::move(asked), std::move(alive), fingerprint});
-  }
 }
 
 }  // namespace loam

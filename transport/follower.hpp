@@ -1,28 +1,43 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
-#include "transport/feed.hpp"
+#include "transport/outbound.hpp"
 
 namespace loam {
 
 /// One direction of one segment at its receiving end: follows the peer's journal, from a remembered
-/// position where that is still good, else after the two contexts were compared. Its position moves
-/// only when everything before it has been handed to the store, in order.
+/// position where that is still good, else from where a comparison leads to. Its position moves only
+/// when everything before it has been handed to the store, in order.
 class Follower {
  public:
-  Follower(std::string segment, Kind kind, std::uint64_t index, const Source& source)
-      : segment_(std::move(segment)), kind_(kind), index_(index), source_(source) {}
+  Follower(std::string segment, Kind kind) : segment_(std::move(segment)), kind_(kind) {}
 
-  /// Begins, or begins again: by position or with a comparison.
-  void start(const Start& start, const StateFrame& peer, Position own, Outbound& out);
+  /// Follows the peer's journal from a position in it; `own` is the one that is stored.
+  void follow(const Position& from, const Position& own, Outbound& out);
+
+  /// A comparison begins: positions mean nothing until its base is known.
+  void compare();
+
+  /// The peer's journal and the head that it had before the peer looked at its state.
+  void set_base(const Position& base);
+
+  bool has_base() const noexcept { return base_.has_value(); }
+  Position base() const noexcept { return {journal_, base_.value_or(0)}; }
+
+  /// During a comparison: all that the peer owed has been handed to the store.
+  bool has_all() const noexcept { return phase_ == Phase::comparing && pending_.has_value(); }
+
+  /// The comparison has ended: follows from where it led to.
+  void finish(Outbound& out);
 
   void received(const DeltaFrame& frame, std::uint64_t octets, Outbound& out);
-  void received(const ComparedFrame& frame, Outbound& out);
-  void received(const SetsFrame& frame, Outbound& out);
+
+  /// Dots that the peer has covered, and that do not live there.
+  void remove(const Context& dead, Outbound& out);
 
   /// Whether the oldest unfinished Apply has that ticket.
   bool awaits(std::uint64_t ticket) const noexcept {
@@ -32,18 +47,17 @@ class Follower {
   /// The oldest unfinished Apply is durable. Returns the octets of the chunk that it was.
   std::uint64_t applied(const ApplyOutcome& outcome);
 
-  bool is_comparing() const noexcept { return phase_ == Phase::comparing; }
   bool has_unfinished() const noexcept { return !unfinished_.empty(); }
 
   /// How far the peer's journal is durable here; a zero Position while contexts are compared.
   Position position() const noexcept {
-    return is_settled() && durable_ ? Position{journal_, *durable_} : Position{};
+    return phase_ == Phase::following && durable_ ? Position{journal_, *durable_} : Position{};
   }
 
   /// Whether all that the peer's journal held up to that position is durable here. Where the
   /// journal has been replaced since, that is all that was compared.
   bool has_reached(const Position& position) const noexcept {
-    return is_settled() && unfinished_.empty() && durable_ &&
+    return phase_ == Phase::following && unfinished_.empty() && durable_ &&
            (journal_ != position.journal || *durable_ >= position.sequence);
   }
 
@@ -65,21 +79,11 @@ class Follower {
     std::uint64_t octets = 0;
   };
 
-  /// Follows the journal, and no question is open.
-  bool is_settled() const noexcept {
-    return phase_ == Phase::following && asked_.empty() && !parts_done_;
-  }
-
-  void send_context(std::optional<ActorId> after, Outbound& out);
-  void shorten(ActorState& actor, std::size_t ranges_max) const;
-  void ask(const ActorId& actor, const RangeSet& selected, bool records, Outbound& out);
+  void begin(Phase phase);
   void apply(Change change, Outbound& out);
-  void finish_comparison(Outbound& out);
 
   std::string segment_;
   Kind kind_;
-  std::uint64_t index_;
-  const Source& source_;
   Phase phase_ = Phase::idle;
 
   JournalId journal_ = 0;
@@ -87,11 +91,9 @@ class Follower {
   std::optional<std::uint64_t> durable_;  ///< durable; absent: nothing yet
   std::deque<Unfinished> unfinished_;
 
-  // Comparing.
-  std::optional<ActorId> part_last_;
-  bool parts_done_ = false;
-  std::optional<std::uint64_t> follow_from_;  ///< in `journal_`, once the questions are answered
-  std::map<ActorId, RangeSet> asked_;
+  // Comparing: the peer's head before, and how far it has gone since it sent all that it owed.
+  std::optional<std::uint64_t> base_;
+  std::optional<std::uint64_t> pending_;
 
   SegmentTally tally_;
 };

@@ -10,27 +10,40 @@
 namespace loam {
 namespace {
 
+// 6 to 9 were the comparison of version 1.
 enum class Type : std::uint8_t {
   hello = 1,
   bye,
   ping,
   state,
   delta,
+  ack = 10,
+  compare,
   context,
-  compared,
-  ask,
-  sets,
-  ack
+  live,
+  dead,
+  ask
 };
 
 constexpr std::size_t name_octets_max = 63;
 constexpr std::size_t reason_octets_max = 512;
 
-// Bits of one element of a state frame; above them is the kind.
+// Bits of one element of a state frame.
 constexpr std::uint64_t wanted_bit = 1;
 constexpr std::uint64_t final_bit = 2;
 constexpr std::uint64_t compare_bit = 4;
-constexpr unsigned kind_shift = 3;
+constexpr std::uint64_t map_bit = 8;
+constexpr std::uint64_t held_bit = 16;
+constexpr std::uint64_t state_bits = 31;
+
+// Bits of one element of a context frame.
+constexpr std::uint64_t all_bit = 1;
+constexpr std::uint64_t end_bit = 2;
+
+// The lowest bit of one element of a live frame; above it is the form.
+constexpr std::uint64_t more_bit = 1;
+
+constexpr std::size_t item_octets = 8;
 
 // The part of a state frame whose size is fixed: the digest, the sender's journal, and the journal
 // that its position is in.
@@ -38,6 +51,42 @@ constexpr std::size_t state_octets = 32;
 
 [[noreturn]] void reject(const std::string& why) {
   throw Error(ErrorCode::invalid, "frame: " + why);
+}
+
+// ---------------------------------------------------------------- live sets
+
+std::uint64_t bitmap_octets(const RangeSet& common) noexcept { return (common.count() + 7) / 8; }
+
+// One bit for each common counter, in ascending order, the first the highest of its octet.
+Bytes bitmap_of(const LiveSet& set) {
+  Bytes bits(bitmap_octets(set.common));
+  std::uint64_t at = 0;
+  for (const Range& range : set.common) {
+    for (const Range& live : set.live.intersect(RangeSet(range))) {
+      for (std::uint64_t counter = live.first; counter <= live.last; ++counter) {
+        const std::uint64_t bit = at + counter - range.first;
+        bits[bit / 8] |= std::byte{0x80} >> bit % 8;
+      }
+    }
+    at += range.last - range.first + 1;
+  }
+  return bits;
+}
+
+RangeSet live_of(const RangeSet& common, const Bytes& bits) {
+  if (bits.size() != bitmap_octets(common)) reject("live: a bitmap of another size");
+  RangeSet live;
+  std::uint64_t at = 0;
+  for (const Range& range : common) {
+    for (std::uint64_t counter = range.first; counter <= range.last; ++counter, ++at) {
+      if ((bits[at / 8] & (std::byte{0x80} >> at % 8)) != std::byte{}) live.insert(counter);
+    }
+  }
+  for (; at % 8 != 0; ++at) {
+    if ((bits[at / 8] & (std::byte{0x80} >> at % 8)) != std::byte{}) reject("live: stray bits");
+  }
+  if (encode_ranges(live).size() <= bits.size()) reject("live: a bitmap where ranges are smaller");
+  return live;
 }
 
 // ---------------------------------------------------------------- writing
@@ -52,10 +101,6 @@ struct Encoder {
 
   void optional_number(const std::optional<std::uint64_t>& value) {
     value ? writer.number(*value) : writer.nil();
-  }
-
-  void optional_actor(const std::optional<ActorId>& value) {
-    value ? writer.octets(value->view()) : writer.nil();
   }
 
   void ranges(const RangeSet& value) { writer.octets(encode_ranges(value)); }
@@ -73,9 +118,9 @@ struct Encoder {
 
   void operator()(const StateFrame& frame) {
     begin(Type::state, 7).number(frame.index).text(frame.segment);
-    writer.number((static_cast<std::uint64_t>(frame.state.kind) << kind_shift) |
-                  (frame.wanted ? wanted_bit : 0) | (frame.final ? final_bit : 0) |
-                  (frame.compare ? compare_bit : 0));
+    writer.number((frame.state.kind == Kind::map ? map_bit : 0) | (frame.wanted ? wanted_bit : 0) |
+                  (frame.final ? final_bit : 0) | (frame.compare ? compare_bit : 0) |
+                  (frame.held ? held_bit : 0));
     std::array<std::byte, state_octets> fixed{};
     std::copy(frame.state.digest.bytes.begin(), frame.state.digest.bytes.end(), fixed.begin());
     store_u64(fixed.data() + 16, frame.state.journal);
@@ -104,45 +149,87 @@ struct Encoder {
     }
   }
 
+  void position(const Position& value) {
+    writer.array(2).number(value.journal).number(value.sequence);
+  }
+
+  void optional_position(const std::optional<Position>& value) {
+    value ? position(*value) : static_cast<void>(writer.nil());
+  }
+
+  void items(const std::vector<SketchItem>& items) {
+    Bytes octets(items.size() * item_octets);
+    std::byte* at = octets.data();
+    for (const SketchItem item : items) {
+      store_u64(at, item);
+      at += item_octets;
+    }
+    writer.octets(octets);
+  }
+
+  void operator()(const CompareFrame& frame) {
+    begin(Type::compare, 10).number(frame.index).number(frame.number);
+    position(frame.base);
+    fingerprint(frame.context);
+    writer.number(frame.actors).number(frame.records);
+    writer.octets(frame.estimate).octets(frame.cells);
+    items(frame.items);
+    writer.boolean(frame.end);
+  }
+
   void operator()(const ContextFrame& frame) {
-    begin(Type::context, 4).number(frame.index);
-    optional_actor(frame.after);
-    optional_actor(frame.last);
-    writer.array(frame.actors.size());
-    for (const ActorState& actor : frame.actors) {
-      writer.array(4).octets(actor.actor.view());
-      ranges(actor.covered);
-      writer.number(actor.live_count);
-      fingerprint(actor.live);
+    begin(Type::context, 6).number(frame.index).number(frame.number);
+    optional_position(frame.base);
+    writer.number((frame.all ? all_bit : 0) | (frame.end ? end_bit : 0));
+    items(frame.named);
+    writer.array(frame.rows.size());
+    for (const ContextEntry& row : frame.rows) {
+      writer.array(4).octets(row.actor.view());
+      ranges(row.covered);
+      writer.number(row.live_count << 1 | (row.common ? 1 : 0));
+      fingerprint(row.live);
     }
   }
 
-  void operator()(const ComparedFrame& frame) {
-    begin(Type::compared, 4).number(frame.index).array(frame.summaries.size());
-    for (const Summary& summary : frame.summaries) {
-      writer.array(3).octets(summary.actor.view());
-      ranges(summary.common);
-      fingerprint(summary.live);
+  // As ranges, or as a bitmap over the common counters in an array of its own where that is smaller.
+  void live(const LiveSet& set) {
+    const Bytes ranges = encode_ranges(set.live);
+    if (ranges.size() <= bitmap_octets(set.common)) {
+      writer.octets(ranges);
+    } else {
+      writer.array(1).octets(bitmap_of(set));
     }
-    writer.boolean(frame.end);
-    if (!frame.follow_from) {
-      writer.nil();
-      return;
+  }
+
+  void operator()(const LiveFrame& frame) {
+    begin(Type::live, 6).number(frame.index).number(frame.number);
+    writer.number(static_cast<std::uint64_t>(frame.form) << 1 | (frame.more ? more_bit : 0));
+    optional_position(frame.base);
+    const bool is_told = frame.form == LiveFrame::Form::sets;
+    writer.array(frame.sets.size());
+    for (const LiveSet& set : frame.sets) {
+      writer.array(is_told ? 4 : 2).octets(set.actor.view());
+      ranges(set.common);
+      if (!is_told) continue;
+      live(set);
+      fingerprint(set.fingerprint);
     }
-    writer.array(2).number(frame.follow_from->journal).number(frame.follow_from->sequence);
+    writer.octets(frame.cells);
+  }
+
+  void operator()(const DeadFrame& frame) {
+    begin(Type::dead, 5).number(frame.index).number(frame.number).boolean(frame.undecided);
+    writer.array(frame.dots.actors().size());
+    for (const auto& [actor, counters] : frame.dots) {
+      writer.array(2).octets(actor.view());
+      ranges(counters);
+    }
+    items(frame.items);
   }
 
   void operator()(const AskFrame& frame) {
-    begin(Type::ask, 4).number(frame.index).octets(frame.actor.view());
+    begin(Type::ask, 3).number(frame.index).octets(frame.actor.view());
     ranges(frame.selected);
-    writer.boolean(frame.records);
-  }
-
-  void operator()(const SetsFrame& frame) {
-    begin(Type::sets, 5).number(frame.index).octets(frame.actor.view());
-    ranges(frame.asked);
-    ranges(frame.live);
-    fingerprint(frame.fingerprint);
   }
 
   void operator()(const AckFrame& frame) {
@@ -182,6 +269,7 @@ class Elements {
   IdType id() {
     return as_id<IdType>(next(), what_);
   }
+  const Bytes& any_octets() { return as_octets(next(), what_); }
   RangeSet ranges() { return decode_ranges(as_octets(next(), what_)); }
   RangeSet some_ranges() {
     RangeSet found = ranges();
@@ -195,10 +283,24 @@ class Elements {
     if (value.is_nil()) return std::nullopt;
     return as_number(value, what_);
   }
-  std::optional<ActorId> optional_actor() {
-    const Value& value = next();
-    if (value.is_nil()) return std::nullopt;
-    return as_id<ActorId>(value, what_);
+  Position position() {
+    Elements from(array(), what_);
+    const std::uint64_t journal = from.number();
+    return {journal, from.number()};
+  }
+  std::optional<Position> optional_position() {
+    if (array_.size() <= at_ || !array_[at_].is_nil()) return position();
+    ++at_;
+    return std::nullopt;
+  }
+  std::vector<SketchItem> items() {
+    const Bytes& octets = as_octets(next(), what_);
+    if (octets.size() % item_octets != 0) reject(std::string(what_) + ": a part of an item");
+    std::vector<SketchItem> items;
+    for (std::size_t i = 0; i < octets.size(); i += item_octets) {
+      items.push_back(load_u64(octets.data() + i));
+    }
+    return items;
   }
 
  private:
@@ -228,9 +330,9 @@ StateFrame read_state(Elements& from) {
   frame.wanted = (bits & wanted_bit) != 0;
   frame.final = (bits & final_bit) != 0;
   frame.compare = (bits & compare_bit) != 0;
-  const std::uint64_t kind = bits >> kind_shift;
-  if (kind > static_cast<std::uint64_t>(Kind::map)) reject("state: unknown kind");
-  frame.state.kind = static_cast<Kind>(kind);
+  frame.held = (bits & held_bit) != 0;
+  if (bits > state_bits) reject("state: unknown kind");
+  frame.state.kind = (bits & map_bit) != 0 ? Kind::map : Kind::set;
   const Bytes& fixed = from.octets(state_octets);
   std::copy_n(fixed.begin(), 16, frame.state.digest.bytes.begin());
   frame.state.journal = load_u64(fixed.data() + 16);
@@ -242,7 +344,7 @@ StateFrame read_state(Elements& from) {
   return frame;
 }
 
-void read_live(const Array& flat, const ActorId& actor, Delta& delta) {
+void read_records(const Array& flat, const ActorId& actor, Delta& delta) {
   if (flat.size() % 2 != 0) reject("delta: a counter without a record");
   std::uint64_t before = 0;
   for (std::size_t i = 0; i < flat.size(); i += 2) {
@@ -272,7 +374,30 @@ DeltaFrame read_delta(Elements& from) {
     const auto author = frame.authors.emplace(actor, entry.id<InstanceId>()).first;
     before = &author->first;
     frame.delta.context.insert(actor, entry.some_ranges());
-    read_live(entry.array(), actor, frame.delta);
+    read_records(entry.array(), actor, frame.delta);
+  }
+  return frame;
+}
+
+CompareFrame read_compare(Elements& from) {
+  CompareFrame frame;
+  frame.index = from.number();
+  frame.number = from.number();
+  frame.base = from.position();
+  frame.context = from.fingerprint();
+  frame.actors = from.number();
+  frame.records = from.number();
+  frame.estimate = from.any_octets();
+  frame.cells = from.any_octets();
+  frame.items = from.items();
+  frame.end = from.boolean();
+  const bool is_sketch = !frame.cells.empty();
+  if (is_sketch != !frame.estimate.empty()) reject("compare: cells and estimate go together");
+  if (is_sketch && !frame.items.empty()) reject("compare: cells and items");
+  if (is_sketch && !frame.end) reject("compare: cells that do not end");
+  if (is_sketch && frame.cells.size() % Sketch::cell_octets != 0) reject("compare: part of a cell");
+  if (is_sketch && frame.estimate.size() != DifferenceEstimate::octets_size) {
+    reject("compare: estimate of another size");
   }
   return frame;
 }
@@ -280,42 +405,76 @@ DeltaFrame read_delta(Elements& from) {
 ContextFrame read_context(Elements& from) {
   ContextFrame frame;
   frame.index = from.number();
-  frame.after = from.optional_actor();
-  frame.last = from.optional_actor();
-  std::optional<ActorId> before = frame.after;
+  frame.number = from.number();
+  frame.base = from.optional_position();
+  const std::uint64_t bits = from.number();
+  frame.all = (bits & all_bit) != 0;
+  frame.end = (bits & end_bit) != 0;
+  frame.named = from.items();
   for (const Value& value : from.array()) {
     Elements entry(as_array(value, "context"), "context");
-    ActorState actor;
-    actor.actor = entry.id<ActorId>();
-    actor.covered = entry.some_ranges();
-    actor.live_count = entry.number();
-    actor.live = entry.fingerprint();
-    if (before && !(*before < actor.actor)) reject("context: actors out of order");
-    before = actor.actor;
-    frame.actors.push_back(std::move(actor));
-  }
-  if (frame.last && (!before || *before != *frame.last || *before == frame.after)) {
-    reject("context: does not end with its last actor");
+    ContextEntry row;
+    row.actor = entry.id<ActorId>();
+    row.covered = entry.some_ranges();
+    const std::uint64_t count = entry.number();
+    row.live_count = count >> 1;
+    row.common = (count & 1) != 0;
+    row.live = entry.fingerprint();
+    if (!frame.rows.empty() && !(frame.rows.back().actor < row.actor)) {
+      reject("context: actors out of order");
+    }
+    frame.rows.push_back(std::move(row));
   }
   return frame;
 }
 
-ComparedFrame read_compared(Elements& from) {
-  ComparedFrame frame;
+LiveFrame read_live(Elements& from) {
+  LiveFrame frame;
   frame.index = from.number();
+  frame.number = from.number();
+  const std::uint64_t bits = from.number();
+  frame.more = (bits & more_bit) != 0;
+  const std::uint64_t form = bits >> 1;
+  if (form > static_cast<std::uint64_t>(LiveFrame::Form::all)) reject("live: unknown form");
+  frame.form = static_cast<LiveFrame::Form>(form);
+  frame.base = from.optional_position();
   for (const Value& value : from.array()) {
-    Elements entry(as_array(value, "compared"), "compared");
-    Summary summary;
-    summary.actor = entry.id<ActorId>();
-    summary.common = entry.some_ranges();
-    summary.live = entry.fingerprint();
-    frame.summaries.push_back(std::move(summary));
+    Elements entry(as_array(value, "live"), "live");
+    LiveSet set;
+    set.actor = entry.id<ActorId>();
+    set.common = entry.some_ranges();
+    if (frame.form == LiveFrame::Form::sets) {
+      const Value& live = entry.next();
+      if (const Array* bitmap = live.get<Array>()) {
+        set.live = live_of(set.common, Elements(*bitmap, "live").any_octets());
+      } else {
+        set.live = decode_ranges(as_octets(live, "live"));
+      }
+      set.fingerprint = entry.fingerprint();
+      if (!set.common.contains(set.live)) reject("live: counters that are not meant");
+    }
+    frame.sets.push_back(std::move(set));
   }
-  frame.end = from.boolean();
-  if (const Value& value = from.next(); !value.is_nil()) {
-    Elements position(as_array(value, "compared"), "compared");
-    frame.follow_from = {position.number(), position.number()};
+  frame.cells = from.any_octets();
+  if (frame.cells.size() % Sketch::cell_octets != 0) reject("live: part of a cell");
+  if ((frame.form == LiveFrame::Form::sets) != frame.cells.empty()) {
+    reject("live: a sketch has cells, and sets have none");
   }
+  if (frame.form == LiveFrame::Form::all && !frame.sets.empty()) reject("live: all, and sets");
+  return frame;
+}
+
+DeadFrame read_dead(Elements& from) {
+  DeadFrame frame;
+  frame.index = from.number();
+  frame.number = from.number();
+  frame.undecided = from.boolean();
+  for (const Value& value : from.array()) {
+    Elements entry(as_array(value, "dead"), "dead");
+    const auto actor = entry.id<ActorId>();
+    frame.dots.insert(actor, entry.some_ranges());
+  }
+  frame.items = from.items();
   return frame;
 }
 
@@ -331,24 +490,15 @@ Frame read_frame(Type type, Elements& from) {
     case Type::ping: return Ping{};
     case Type::state: return read_state(from);
     case Type::delta: return read_delta(from);
+    case Type::compare: return read_compare(from);
     case Type::context: return read_context(from);
-    case Type::compared: return read_compared(from);
+    case Type::live: return read_live(from);
+    case Type::dead: return read_dead(from);
     case Type::ask: {
       AskFrame frame;
       frame.index = from.number();
       frame.actor = from.id<ActorId>();
       frame.selected = from.some_ranges();
-      frame.records = from.boolean();
-      return frame;
-    }
-    case Type::sets: {
-      SetsFrame frame;
-      frame.index = from.number();
-      frame.actor = from.id<ActorId>();
-      frame.asked = from.some_ranges();
-      frame.live = from.ranges();
-      frame.fingerprint = from.fingerprint();
-      if (!frame.asked.contains(frame.live)) reject("sets: live counters that were not asked for");
       return frame;
     }
     case Type::ack: {
@@ -384,7 +534,7 @@ Frame decode_frame(BytesView message) {
   const Array& array = as_array(value, "frame");
   Elements elements(array, "frame");
   const std::uint64_t type = elements.number();
-  if (type == 0 || type > static_cast<std::uint64_t>(Type::ack)) {
+  if (type == 0 || type > static_cast<std::uint64_t>(Type::ask)) {
     throw UnknownFrame(type);
   }
   return read_frame(static_cast<Type>(type), elements);

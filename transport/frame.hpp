@@ -8,6 +8,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/delta.hpp"
 #include "crdt/error.hpp"
+#include "crdt/sketch.hpp"
 #include "transport/source.hpp"
 
 namespace loam {
@@ -16,8 +17,8 @@ namespace loam {
 inline constexpr std::size_t message_octets_max = std::size_t{1} << 20;
 
 /// The version of the conversation that this code speaks, and the oldest that it still understands.
-inline constexpr std::uint64_t wire_version = 1;
-inline constexpr std::uint64_t wire_version_min = 1;
+inline constexpr std::uint64_t wire_version = 2;
+inline constexpr std::uint64_t wire_version_min = 2;
 
 /// The first frame of each side.
 struct Hello {
@@ -34,7 +35,8 @@ struct Hello {
 
 /// The last frame of a side that ends the conversation.
 struct Bye {
-  std::string code;  ///< `done`, `incompatible`, `untrusted`, `invalid`, `leaving`, `damaged`
+  std::string code;  ///< `done`, `incompatible`, `untrusted`, `self`, `invalid`, `leaving`,
+                     ///< `refused`, `damaged`
   std::string reason;
 
   bool operator==(const Bye&) const = default;
@@ -70,7 +72,8 @@ struct StateFrame {
   SaidState state;
   Position position;     ///< how far the sender has followed the receiver's journal
   bool wanted = false;   ///< please answer with yours
-  bool compare = false;  ///< your position in my journal is gone: send your context
+  bool compare = false;  ///< please let us compare, with the dialler beginning
+  bool held = false;     ///< I keep records that you have removed, until that is confirmed here
   bool final = false;    ///< the last of the states that the sender opens the conversation with
 
   bool operator==(const StateFrame&) const = default;
@@ -88,56 +91,96 @@ struct DeltaFrame {
   bool operator==(const DeltaFrame&) const = default;
 };
 
-/// A part of the sender's context: all its actors after `after` (absent: from the first) up to and
-/// including `last` (absent: to the end).
+/// Begins a comparison of both sides' states of a segment, or answers one that told too little: what
+/// the sender knows of each actor that ever wrote, as a sketch, or item by item. The numbers are the
+/// dialler's: 1 for the first comparison of the segment on this connection.
+struct CompareFrame {
+  std::uint64_t index = 0;
+  std::uint64_t number = 0;
+  Position base;              ///< the sender's journal and its head before it looked
+  Fingerprint context;        ///< its context root
+  std::uint64_t actors = 0;   ///< how many it knows
+  std::uint64_t records = 0;  ///< how many live dots it has
+  Bytes estimate;             ///< a DifferenceEstimate; empty with items
+  Bytes cells;                ///< a Sketch; empty with items
+  std::vector<SketchItem> items;  ///< one for each actor, ascending; the rest follows unless `end`
+  bool end = true;
+
+  bool operator==(const CompareFrame&) const = default;
+};
+
+/// What the sender knows of one actor.
+struct ContextEntry {
+  ActorId actor;
+  RangeSet covered;
+  std::uint64_t live_count = 0;  ///< of all that is covered, or of what both have covered
+  Fingerprint live;              ///< of the same dots
+  bool common = false;           ///< count and fingerprint are of what both have covered
+
+  bool operator==(const ContextEntry&) const = default;
+};
+
+/// A part of what the sender knows of the actors in which the two sides differ. The side that found
+/// out first also names the receiver's actors, by their items; those parts come before any with rows.
 struct ContextFrame {
   std::uint64_t index = 0;
-  std::optional<ActorId> after;
-  std::optional<ActorId> last;
-  std::vector<ActorState> actors;
+  std::uint64_t number = 0;
+  std::optional<Position> base;   ///< as in CompareFrame, from a listener that has not said it yet
+  bool all = false;               ///< every actor of the receiver's differs
+  std::vector<SketchItem> named;  ///< actors of the receiver's that differ
+  std::vector<ContextEntry> rows;   ///< in ascending order of actors, over all parts
+  bool end = false;               ///< no more parts
 
   bool operator==(const ContextFrame&) const = default;
 };
 
-/// The fingerprint of the sender's live dots among counters that both sides have covered.
-struct Summary {
+/// Which dots of one actor live at the sender, of those that both sides have covered.
+struct LiveSet {
   ActorId actor;
   RangeSet common;
-  Fingerprint live;
+  RangeSet live;
+  Fingerprint fingerprint;  ///< of the live ones, contents included
 
-  bool operator==(const Summary&) const = default;
+  bool operator==(const LiveSet&) const = default;
 };
 
-/// The answer to a ContextFrame, after the chunks that it called for.
-struct ComparedFrame {
+/// Which dots live at the sender: set by set, or as one sketch of all dots that are meant. Answered
+/// by one DeadFrame.
+struct LiveFrame {
+  enum class Form : std::uint8_t {
+    sets,    ///< the live sets
+    sketch,  ///< of the common counters of the sets; their live parts and fingerprints are left out
+    all,     ///< a sketch of all live dots: both sides cover the same; no sets
+  };
   std::uint64_t index = 0;
-  std::vector<Summary> summaries;  ///< where the states may differ
-  bool end = false;                ///< no more summaries for that ContextFrame
-  std::optional<Position>
-      follow_from;  ///< with the end of the last part: follow the journal from here
+  std::uint64_t number = 0;
+  Form form = Form::sets;
+  bool more = false;             ///< the question goes on in another frame
+  std::optional<Position> base;  ///< as in ContextFrame
+  std::vector<LiveSet> sets;
+  Bytes cells;
 
-  bool operator==(const ComparedFrame&) const = default;
+  bool operator==(const LiveFrame&) const = default;
 };
 
-/// Asks for the live sets of some counters, or with `records` for the records themselves.
+/// Answers a LiveFrame: which of the dots that live at the asking side are covered and dead here.
+struct DeadFrame {
+  std::uint64_t index = 0;
+  std::uint64_t number = 0;
+  bool undecided = false;         ///< the sketch told too little, or a question cannot be answered
+  Context dots;                   ///< where the question named the dots
+  std::vector<SketchItem> items;  ///< where it was a sketch
+
+  bool operator==(const DeadFrame&) const = default;
+};
+
+/// Asks for the live records of some counters.
 struct AskFrame {
   std::uint64_t index = 0;
   ActorId actor;
   RangeSet selected;
-  bool records = false;
 
   bool operator==(const AskFrame&) const = default;
-};
-
-/// Which of the asked counters are live at the sender.
-struct SetsFrame {
-  std::uint64_t index = 0;
-  ActorId actor;
-  RangeSet asked;
-  RangeSet live;
-  Fingerprint fingerprint;  ///< of those live dots, contents included
-
-  bool operator==(const SetsFrame&) const = default;
 };
 
 /// What the sender has made durable: chunk octets of this connection in total, and its position.
@@ -149,8 +192,8 @@ struct AckFrame {
   bool operator==(const AckFrame&) const = default;
 };
 
-using Frame = std::variant<Hello, Bye, Ping, StateFrame, DeltaFrame, ContextFrame, ComparedFrame,
-                           AskFrame, SetsFrame, AckFrame>;
+using Frame = std::variant<Hello, Bye, Ping, StateFrame, DeltaFrame, CompareFrame, ContextFrame,
+                           LiveFrame, DeadFrame, AskFrame, AckFrame>;
 
 /// A frame of a type that this version does not know.
 class UnknownFrame : public Error {

@@ -30,7 +30,8 @@ class Outbound {
     return size;
   }
 
-  void send_chunk(const DeltaFrame& frame) {
+  /// Sends a frame that counts against the window: a chunk, or a part of a long comparison.
+  void send_counted(const Frame& frame) {
     const std::uint64_t size = send(frame);
     chunk_octets_ += size;
     burst_ += size;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <deque>
 #include <set>
 #include <utility>
 
+#include "crdt/hash.hpp"
 #include "transport/exchange.hpp"
 
 namespace loam {
@@ -103,8 +105,7 @@ class Session::Impl {
       return;
     }
     durable_octets_ += at->follower().applied(outcome);
-    const auto index = static_cast<std::uint64_t>(at - exchanges_.begin());
-    out_.send(AckFrame{index, durable_octets_, at->follower().position().sequence});
+    acknowledge(*at);
     if (outcome.equivocated > 0) {
       out_.act(Alarm{"segment " + at->segment() + ": " + std::to_string(outcome.equivocated) +
                      " dots with two contents: the smaller hash was kept"});
@@ -166,8 +167,13 @@ class Session::Impl {
 
   void open_segments(const StoreId& peer) {
     std::uint64_t index = 0;
+    const bool dials = config_.role == Role::dialler;
+    const auto& ours = config_.hello.nonce;
+    const auto& theirs = report_.peer->nonce;
+    const SketchKey key =
+        hash128("loam session 1", {dials ? ours : theirs, dials ? theirs : ours});
     for (const std::string& segment : source_.segments()) {
-      exchanges_.emplace_back(segment, index++, source_, peer);
+      exchanges_.emplace_back(segment, index++, source_, peer, config_.role, key);
     }
     for (Exchange& exchange : exchanges_) {
       exchange.say_state({.final = &exchange == &exchanges_.back()}, out_);
@@ -210,21 +216,30 @@ class Session::Impl {
     named(frame.index).follower().received(frame, message_octets_, out_);
   }
 
-  void on(const ComparedFrame& frame) {
-    awaiting_answer_ = true;  // it may make us ask, or send another part
-    named(frame.index).follower().received(frame, out_);
+  // Parts of a comparison count against the sender's window like chunks, and are done with at once.
+  template <class Part>
+  void compare(const Part& part) {
+    Exchange& exchange = named(part.index);
+    awaiting_answer_ = true;  // it may make us ask, or answer
+    exchange.comparison().received(part, out_);
+    exchange.pump(out_);
+    durable_octets_ += message_octets_;
+    acknowledge(exchange);
   }
-  void on(const SetsFrame& frame) { named(frame.index).follower().received(frame, out_); }
 
-  void on(const ContextFrame& frame) {
+  void on(const CompareFrame& frame) { compare(frame); }
+  void on(const ContextFrame& frame) { compare(frame); }
+  void on(const LiveFrame& frame) { compare(frame); }
+
+  void on(const DeadFrame& frame) {
     Exchange& exchange = named(frame.index);
-    exchange.feed().answer(frame);
+    exchange.comparison().received(frame, out_);
     exchange.pump(out_);
   }
 
   void on(const AskFrame& frame) {
     Exchange& exchange = named(frame.index);
-    exchange.feed().answer(frame, out_);
+    exchange.feed().want(frame.actor, frame.selected);
     exchange.pump(out_);
   }
 
@@ -239,6 +254,10 @@ class Session::Impl {
 
   void require_hello() const {
     if (!report_.peer) throw Error(ErrorCode::invalid, "frame before hello");
+  }
+
+  void acknowledge(const Exchange& exchange) {
+    out_.send(AckFrame{exchange.index(), durable_octets_, exchange.follower().position().sequence});
   }
 
   Exchange& named(std::uint64_t peer_index) {
@@ -280,6 +299,7 @@ class Session::Impl {
   // ------------------------------------------------------------ after every event
 
   void settle() {
+    for (Exchange& exchange : exchanges_) exchange.settle(out_);
     if (out_.octets_sent() != octets_seen_) {
       octets_seen_ = out_.octets_sent();
       last_sent_ = now_;
@@ -338,6 +358,9 @@ class Session::Impl {
     if (report_.converged) {
       out_.send(Bye{"done", ""});
       finish(close_normal, "done");
+    } else if (any_holding()) {
+      report_.problem = "records that one side has removed are kept by the other until confirmed";
+      close(close_normal, "leaving", report_.problem);
     } else if (++compare_rounds_ >= compare_rounds_max) {
       report_.problem = "the states still differ";
       close(close_normal, "leaving", report_.problem);
@@ -346,11 +369,17 @@ class Session::Impl {
     }
   }
 
+  bool any_holding() const {
+    return std::any_of(exchanges_.begin(), exchanges_.end(),
+                       [](const Exchange& exchange) { return exchange.is_holding(); });
+  }
+
   void refresh_report() {
     for (Exchange& exchange : exchanges_) {
       SegmentTally tally = exchange.follower().tally();
       tally.sent = exchange.feed().records_sent();
       tally.refused = refused_[exchange.segment()];
+      tally.held = exchange.comparison().held();
       report_.segments[exchange.segment()] = tally;
       report_.lag[exchange.segment()] = exchange.lag();
     }
@@ -384,7 +413,7 @@ class Session::Impl {
   const Source& source_;
   Outbound out_;
   SessionReport report_;
-  std::vector<Exchange> exchanges_;
+  std::deque<Exchange> exchanges_;  // which never move
   std::map<std::uint64_t, std::size_t> peer_index_;
   std::map<std::string, std::uint64_t> refused_;
   std::set<std::size_t> awaited_states_;

@@ -23,12 +23,21 @@ struct SessionLimits {
 
   std::size_t chunk_octets = std::size_t{64} << 10;  ///< of a chunk, unless one record is larger
   std::size_t chunk_records = 1'000;                 ///< most records in one
-  std::size_t part_octets = std::size_t{48} << 10;   ///< aimed size of a part of a context
+  std::size_t part_octets = std::size_t{48} << 10;   ///< aimed size of a part of a comparison
   std::size_t part_actors = 1'000;                   ///< most actors in one
-  std::size_t actors_page = 256;                     ///< actors read from the store at once
   std::size_t journal_page_dots = 4'096;             ///< dots of the journal entries read at once
-  std::size_t summaries = 512;                       ///< summaries in one frame
+  std::size_t frame_sets = 512;                      ///< actors in one question
+  std::size_t listed_actors = 100;    ///< up to so many are compared one by one, not by a sketch
+  std::size_t first_cells = 40;       ///< of the first sketch: tells some two dozen differences
+  std::size_t cells_max = std::size_t{80} << 10;  ///< of any sketch
+  std::uint64_t many_actors = 48;     ///< more that differ: one sketch of all dots is tried
+  std::uint64_t set_counters = 4'096; ///< most counters of one live set
   std::size_t frame_ranges = 2'000;  ///< ranges of counters of one actor in one frame
+
+  /// What a peer has removed, as its silence says, is held when one conversation says so of more
+  /// records of a segment than this, and of more than that many in a hundred.
+  std::uint64_t removals_min = 1'000;
+  std::uint64_t removals_percent = 1;
 };
 
 /// What a Session is told about its own side.
@@ -54,6 +63,7 @@ struct SegmentTally {
   std::uint64_t received = 0;
   std::uint64_t removed = 0;
   std::uint64_t refused = 0;
+  std::uint64_t held = 0;  ///< records that the peer has removed, and that are kept until confirmed
 
   bool operator==(const SegmentTally&) const = default;
 };

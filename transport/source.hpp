@@ -28,6 +28,7 @@ struct SegmentState {
   JournalId journal = 0;
   std::uint64_t floor = 0;  ///< the lowest sequence that can still be followed from
   std::uint64_t head = 0;   ///< the sequence of the last entry; 0: none yet
+  std::uint64_t records = 0;  ///< live dots
 
   bool operator==(const SegmentState&) const = default;
 };

@@ -84,9 +84,12 @@ class Conversation {
                        .chunk_records = 2,
                        .part_octets = 60,
                        .part_actors = 2,
-                       .actors_page = 1,
                        .journal_page_dots = 2,
-                       .summaries = 1,
+                       .frame_sets = 1,
+                       .listed_actors = 1,
+                       .first_cells = 3,
+                       .many_actors = 1,
+                       .set_counters = 2,
                        .frame_ranges = 2};
     }
     return loam::Session(std::move(config), own_);

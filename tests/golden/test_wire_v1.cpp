@@ -1,4 +1,4 @@
-// The frames of wire version 1.
+// The frames of wire version 1 that later versions still speak.
 #include "tests/golden/golden.hpp"
 #include "transport/frame.hpp"
 
@@ -18,10 +18,6 @@ IdType counting(unsigned first) {
 const auto actor = counting<loam::ActorId>(0);
 const auto other = counting<loam::ActorId>(16);
 const auto author = counting<loam::InstanceId>(0x30);
-const loam::Fingerprint fingerprint =
-    loam::Fingerprint::from(counting<loam::ContentHash>(0x80).bytes);
-const loam::Fingerprint other_fingerprint =
-    loam::Fingerprint::from(counting<loam::ContentHash>(0x90).bytes);
 
 RangeSet ranges(std::initializer_list<Range> from) {
   RangeSet result;
@@ -31,6 +27,7 @@ RangeSet ranges(std::initializer_list<Range> from) {
 
 loam::Hello hello() {
   loam::Hello frame;
+  frame.version_min = frame.version_max = 1;
   frame.federation = counting<loam::FederationId>(0x20);
   frame.instance = author;
   frame.store = counting<loam::StoreId>(0x40);
@@ -72,26 +69,14 @@ std::map<std::string, Frame> frames() {
                                  {0xfedcba9876543210, 300},
                                  false,
                                  false,
+                                 false,
                                  false}},
       {"state_of_a_map",
        loam::StateFrame{
-           0, "instance_registry", {loam::Kind::map, digest, 1, 0, 0}, {}, true, true, true}},
+           0, "instance_registry", {loam::Kind::map, digest, 1, 0, 0}, {}, true, true, false, true}},
       {"delta", delta()},
       {"delta_position_only", loam::DeltaFrame{1, 300, {}, {}}},
       {"delta_without_position", delta_without_position()},
-      {"context",
-       loam::ContextFrame{
-           1, actor, other, {{other, ranges({{1, 9}, {11, 400}}), 12, fingerprint}}}},
-      {"context_empty", loam::ContextFrame{.index = 1}},
-      {"compared", loam::ComparedFrame{1,
-                                       {{actor, ranges({{1, 9}}), fingerprint},
-                                        {other, ranges({{2, 2}}), other_fingerprint}},
-                                       false,
-                                       std::nullopt}},
-      {"compared_end", loam::ComparedFrame{1, {}, true, loam::Position{journal, 70'000}}},
-      {"ask", loam::AskFrame{1, actor, ranges({{1, 9}}), false}},
-      {"ask_for_records", loam::AskFrame{1, actor, ranges({{1, 4}, {6, 9}}), true}},
-      {"sets", loam::SetsFrame{1, actor, ranges({{1, 9}}), ranges({{2, 2}, {4, 8}}), fingerprint}},
       {"ack", loam::AckFrame{1, 123'456, 300}},
   };
 }

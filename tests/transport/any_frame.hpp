@@ -44,6 +44,7 @@ inline loam::StateFrame any_state(Gen& gen) {
   frame.position = {gen.bits(), gen.number()};
   frame.wanted = gen.coin();
   frame.compare = gen.coin();
+  frame.held = gen.coin();
   frame.final = gen.coin();
   return frame;
 }
@@ -63,37 +64,83 @@ inline loam::DeltaFrame any_delta(Gen& gen) {
   return frame;
 }
 
+inline std::vector<loam::SketchItem> any_items(Gen& gen) {
+  std::vector<loam::SketchItem> items(gen.index(5));
+  for (loam::SketchItem& item : items) item = gen.bits();
+  return items;
+}
+
+inline loam::Bytes any_cells(Gen& gen) {
+  loam::Sketch sketch(1 + gen.index(6));
+  for (std::size_t left = gen.index(4); left > 0; --left) sketch.add(gen.bits());
+  return sketch.octets();
+}
+
+inline std::optional<loam::Position> any_base(Gen& gen) {
+  if (gen.coin()) return std::nullopt;
+  return loam::Position{gen.bits(), gen.number()};
+}
+
+inline loam::CompareFrame any_compare(Gen& gen) {
+  loam::CompareFrame frame{.index = gen.number(), .number = gen.below(3)};
+  frame.base = {gen.bits(), gen.number()};
+  frame.context = any_fingerprint(gen);
+  frame.actors = gen.number();
+  frame.records = gen.number();
+  if (gen.coin()) {
+    frame.items = any_items(gen);
+    frame.end = gen.coin();
+    return frame;
+  }
+  frame.cells = any_cells(gen);
+  frame.estimate.resize(loam::DifferenceEstimate::octets_size);
+  for (std::byte& octet : frame.estimate) octet = static_cast<std::byte>(gen.below(256));
+  return frame;
+}
+
 inline loam::ContextFrame any_context(Gen& gen) {
-  loam::ContextFrame frame;
-  frame.index = gen.number();
+  loam::ContextFrame frame{.index = gen.number(), .number = gen.below(3)};
+  frame.base = any_base(gen);
+  frame.all = gen.coin();
+  frame.end = gen.coin();
+  frame.named = any_items(gen);
   std::set<loam::ActorId> ids;
   for (std::size_t left = gen.index(5); left > 0; --left) ids.insert(any_id<loam::ActorId>(gen));
-  if (!ids.empty() && gen.coin()) frame.after = ids.extract(ids.begin()).value();
   for (const loam::ActorId& id : ids) {
-    frame.actors.push_back({id, any_ranges(gen), gen.number(), any_fingerprint(gen)});
+    frame.rows.push_back(
+        {id, any_ranges(gen), gen.number() >> 1, any_fingerprint(gen), gen.coin()});
   }
-  if (!ids.empty() && gen.coin()) frame.last = *ids.rbegin();
   return frame;
 }
 
-inline loam::ComparedFrame any_compared(Gen& gen) {
-  loam::ComparedFrame frame;
-  frame.index = gen.number();
+inline loam::LiveFrame any_live(Gen& gen) {
+  loam::LiveFrame frame{.index = gen.number(), .number = gen.below(3)};
+  frame.form = static_cast<loam::LiveFrame::Form>(gen.below(3));
+  frame.more = gen.coin();
+  frame.base = any_base(gen);
+  const bool is_told = frame.form == loam::LiveFrame::Form::sets;
+  if (!is_told) frame.cells = any_cells(gen);
+  if (frame.form == loam::LiveFrame::Form::all) return frame;
   for (std::size_t left = gen.index(4); left > 0; --left) {
-    frame.summaries.push_back({any_id<loam::ActorId>(gen), any_ranges(gen), any_fingerprint(gen)});
+    loam::LiveSet set{any_id<loam::ActorId>(gen), any_ranges(gen), {}, {}};
+    if (is_told && gen.one_in(3)) set.common.insert(loam::Range{1, 1 + gen.below(200)});
+    const std::uint64_t odds = 1 + gen.below(4);
+    for (std::uint64_t counter = 1; is_told && counter < 200; ++counter) {
+      if (set.common.contains(counter) && gen.one_in(odds)) set.live.insert(counter);
+    }
+    if (is_told) set.fingerprint = any_fingerprint(gen);
+    frame.sets.push_back(std::move(set));
   }
-  frame.end = gen.coin();
-  if (gen.coin()) frame.follow_from = loam::Position{gen.bits(), gen.number()};
   return frame;
 }
 
-inline loam::SetsFrame any_sets(Gen& gen) {
-  loam::SetsFrame frame;
-  frame.index = gen.number();
-  frame.actor = any_id<loam::ActorId>(gen);
-  frame.asked = any_ranges(gen);
-  if (gen.coin()) frame.live = any_ranges(gen).intersect(frame.asked);
-  frame.fingerprint = any_fingerprint(gen);
+inline loam::DeadFrame any_dead(Gen& gen) {
+  loam::DeadFrame frame{.index = gen.number(), .number = gen.below(3)};
+  frame.undecided = gen.coin();
+  for (std::size_t left = gen.index(4); left > 0; --left) {
+    frame.dots.insert(any_id<loam::ActorId>(gen), any_ranges(gen));
+  }
+  frame.items = any_items(gen);
   return frame;
 }
 
@@ -111,17 +158,17 @@ inline loam::Hello any_hello(Gen& gen) {
 
 /// A frame of any type that a peer may send.
 inline loam::Frame any_frame(Gen& gen) {
-  switch (gen.below(10)) {
+  switch (gen.below(11)) {
     case 0: return any_hello(gen);
     case 1: return loam::Bye{gen.ascii(63), gen.text(100)};
     case 2: return loam::Ping{};
     case 3: return any_state(gen);
     case 4: return any_delta(gen);
-    case 5: return any_context(gen);
-    case 6: return any_compared(gen);
-    case 7:
-      return loam::AskFrame{gen.number(), any_id<loam::ActorId>(gen), any_ranges(gen), gen.coin()};
-    case 8: return any_sets(gen);
+    case 5: return any_compare(gen);
+    case 6: return any_context(gen);
+    case 7: return any_live(gen);
+    case 8: return any_dead(gen);
+    case 9: return loam::AskFrame{gen.number(), any_id<loam::ActorId>(gen), any_ranges(gen)};
     default: return loam::AckFrame{gen.number(), gen.number(), gen.number()};
   }
 }

@@ -144,7 +144,8 @@ class Peer final : public loam::Source {
   loam::SegmentState state(const std::string& name) const override {
     const Segment& segment = at(name);
     const loam::MemoryStore& store = segment.replica.store();
-    return {store.kind(), store.roots(), segment.journal, segment.floor, segment.head};
+    return {store.kind(),  store.roots(), segment.journal,
+            segment.floor, segment.head,  store.live().size()};
   }
 
   loam::Position position(const std::string& name, const loam::StoreId& peer) const override {

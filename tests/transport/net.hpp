@@ -47,6 +47,7 @@ class Net {
     std::optional<loam::Close> close;  ///< how the session ended; absent while it runs
     bool is_cut = false;
     std::vector<std::string> alarms;
+    loam::Context held;  ///< removals that were not believed
     std::uint64_t applied = 0;
 
     bool is_up() const noexcept { return !close && !is_cut; }
@@ -281,6 +282,8 @@ class Net {
                              this->end(link, 1 - side).peer->id());
         }
         end.applies.push_back(std::move(*apply));
+      } else if (const auto* hold = std::get_if<loam::Hold>(&action)) {
+        end.held.insert(hold->dots);
       } else if (const auto* wake = std::get_if<loam::WakeAt>(&action)) {
         end.wake = wake->when;
       } else if (const auto* alarm = std::get_if<loam::Alarm>(&action)) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,27 @@ inline loam::StateFrame state_from(const Peer& peer, const std::string& segment,
   frame.state = loam::said(peer.state(segment));
   frame.position = peer.position(segment, to.id());
   frame.final = segment == segments.back();
+  return frame;
+}
+
+/// What a dialler says first when it compares a segment with the listener: everything, item by item.
+inline loam::CompareFrame compare_from(const Peer& dialler, const std::string& segment,
+                                       std::uint64_t index, std::uint64_t number,
+                                       const loam::Hello& dials, const loam::Hello& listens) {
+  const loam::SketchKey session = loam::hash128("loam session 1", {dials.nonce, listens.nonce});
+  const loam::SketchKey key =
+      loam::hash128("loam compare 1", {session, loam::bytes_of(segment),
+                                       loam::bytes_of(std::to_string(number))});
+  const loam::SegmentState state = dialler.state(segment);
+  loam::CompareFrame frame{.index = index, .number = number};
+  frame.base = {state.journal, state.head};
+  frame.context = state.roots.context;
+  frame.records = state.records;
+  for (const loam::ActorState& actor : dialler.actors(segment, std::nullopt, 1'000)) {
+    frame.items.push_back(loam::sketch_item(key, actor.actor, actor.covered, actor.live));
+  }
+  frame.actors = frame.items.size();
+  std::sort(frame.items.begin(), frame.items.end());
   return frame;
 }
 

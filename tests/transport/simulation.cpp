@@ -85,9 +85,13 @@ loam::SessionLimits Simulation::choose_limits() {
   limits.chunk_records = gen_.between(1, 8);
   limits.part_actors = gen_.between(1, 4);
   limits.part_octets = gen_.between(1, 300);
-  limits.actors_page = gen_.between(1, 4);
   limits.journal_page_dots = gen_.between(1, 8);
-  limits.summaries = gen_.between(1, 3);
+  limits.frame_sets = gen_.between(1, 3);
+  limits.listed_actors = gen_.below(6);
+  limits.first_cells = gen_.between(1, 12);
+  limits.many_actors = gen_.between(1, 4);
+  limits.set_counters = gen_.between(1, 8);
+  if (gen_.one_in(4)) limits.cells_max = gen_.between(1, 30);
   limits.frame_ranges = gen_.between(1, 3);
   limits.window_octets = gen_.between(1, 1'000);
   limits.burst_octets = gen_.between(1, 1'000);

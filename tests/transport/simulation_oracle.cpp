@@ -177,6 +177,12 @@ void Simulation::check_closes() {
   for (std::size_t i = 0; i < peers_.size(); ++i) check_peer(i);
 }
 
+namespace {
+
+bool is_listener(const Sent& sent) { return sent.from == 1; }
+
+}  // namespace
+
 void Simulation::count(const Sent& sent) {
   const loam::Frame frame = sent.frame();
   expect(loam::encode_frame(frame) == sent.bytes, "a frame is not encoded as it was decoded");
@@ -187,19 +193,32 @@ void Simulation::count(const Sent& sent) {
     const std::uint64_t flying = chunk_octets_[{sent.link, sent.from}] += sent.bytes.size();
     if (flying - acked_octets_[{sent.link, sent.from}] >= windows_.at(sent.link))
       ++coverage_["window closed"];
+  } else if (const auto* compare = std::get_if<loam::CompareFrame>(&frame)) {
+    ++coverage_[compare->cells.empty() ? "compare: items" : "compare: sketch"];
+    if (!compare->end) ++coverage_["compare: items with more to come"];
+    if (!compare->cells.empty() && is_listener(sent)) ++coverage_["compare: sketch in answer"];
+    if (compare->cells.empty() && is_listener(sent)) ++coverage_["compare: items in answer"];
   } else if (const auto* context = std::get_if<loam::ContextFrame>(&frame)) {
-    if (context->last) ++coverage_["context: a part with more to come"];
-    if (!context->last && !context->after) ++coverage_["context: in one part"];
-  } else if (const auto* compared = std::get_if<loam::ComparedFrame>(&frame)) {
-    if (!compared->summaries.empty()) ++coverage_["compared: with summaries"];
-    if (!compared->end) ++coverage_["compared: with more to come"];
+    if (!context->end) ++coverage_["context: a part with more to come"];
+    if (!context->named.empty()) ++coverage_["context: names"];
+    if (context->all) ++coverage_["context: all"];
+    for (const loam::ContextEntry& entry : context->rows) {
+      if (entry.common) ++coverage_["context: an entry of the common part"];
+    }
+  } else if (const auto* live = std::get_if<loam::LiveFrame>(&frame)) {
+    const auto form = live->form;
+    ++coverage_[form == loam::LiveFrame::Form::sets     ? "live: sets"
+                : form == loam::LiveFrame::Form::sketch ? "live: sketch"
+                                                        : "live: all"];
+    if (live->more) ++coverage_["live: with more to come"];
+  } else if (const auto* dead = std::get_if<loam::DeadFrame>(&frame)) {
+    if (dead->undecided) ++coverage_["dead: undecided"];
+    if (!dead->items.empty()) ++coverage_["dead: items"];
+    if (!dead->dots.empty()) ++coverage_["dead: dots"];
   } else if (std::holds_alternative<loam::AskFrame>(frame)) {
     ++coverage_["ask"];
-  } else if (const auto* sets = std::get_if<loam::SetsFrame>(&frame)) {
-    ++coverage_["sets"];
-    if (sets->live.empty()) ++coverage_["sets: nothing live"];
   } else if (const auto* state = std::get_if<loam::StateFrame>(&frame)) {
-    if (state->compare) ++coverage_["state: journal gone in mid-stream"];
+    if (state->compare) ++coverage_["state: a comparison is asked for"];
     if (state->wanted) ++coverage_["state: asked for"];
   } else if (const auto* ack = std::get_if<loam::AckFrame>(&frame)) {
     acked_octets_[{sent.link, 1 - sent.from}] = ack->octets;

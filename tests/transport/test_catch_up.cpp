@@ -1,6 +1,5 @@
 #include "tests/transport/catch_up.hpp"
 
-using loam::ContextFrame;
 using loam::DeltaFrame;
 using loam::Position;
 using loam::StateFrame;
@@ -24,8 +23,7 @@ TEST_CASE("the journal of the peer is followed from where we were") {
   net.forget_frames();
   const std::size_t link = sync(net, left, right);
   CHECK(is_equal(left, right));
-  CHECK(net.frames<ContextFrame>(link, 0).empty());
-  CHECK(net.frames<ContextFrame>(link, 1).empty());
+  CHECK(net.frames<loam::CompareFrame>(link, 0).empty());
   const auto chunks = net.frames<DeltaFrame>(link, 0);
   REQUIRE(chunks.size() == 1);
   CHECK(chunks[0].upto == 6);
@@ -87,23 +85,27 @@ TEST_CASE("a change is relayed to the other links, and not sent back") {
 }
 
 TEST_CASE("a journal that is gone in mid-stream leads to a comparison") {
-  Peer left = peer(1);
-  Peer right = peer(2);
-  Net net;
-  const std::size_t link = net.connect(left, right);
-  net.run();
-  add(left, 1, 3);
-  left.remove(lessons, "lesson 1");
-  left.truncate(lessons, left.state(lessons).head);
-  net.forget_frames();
-  net.changed(left);
-  net.run();
-  CHECK(is_equal(left, right));
-  const auto states = net.frames<StateFrame>(link, 0);
-  REQUIRE(states.size() == 1);
-  CHECK(states[0].compare);
-  CHECK(net.alarms().empty());
-  CHECK(right.position(lessons, left.id()) == Position{left.state(lessons).journal, 4});
+  for (const bool dials : {true, false}) {
+    CAPTURE(dials);
+    Peer left = peer(1);
+    Peer right = peer(2);
+    Net net;
+    const std::size_t link = dials ? net.connect(left, right) : net.connect(right, left);
+    net.run();
+    add(left, 1, 3);
+    left.remove(lessons, "lesson 1");
+    left.truncate(lessons, left.state(lessons).head);
+    net.forget_frames();
+    net.changed(left);
+    net.run();
+    CHECK(is_equal(left, right));
+    CHECK(net.frames<loam::CompareFrame>(link, 0).size() == 1);
+    const auto states = net.frames<StateFrame>(link, dials ? 0 : 1);
+    CHECK(states.size() == (dials ? 0 : 1));  // a listener asks for it
+    for (const StateFrame& state : states) CHECK(state.compare);
+    CHECK(net.alarms().empty());
+    CHECK(right.position(lessons, left.id()) == Position{left.state(lessons).journal, 4});
+  }
 }
 
 TEST_CASE("a journal that is replaced in mid-stream is followed under its new name") {
@@ -167,7 +169,7 @@ TEST_CASE("a journal that is replaced while contexts are compared is followed un
   add(left, 1, 3);
   Net net;
   const std::size_t link = net.connect(left, right, {.once = {true, false}});
-  while (net.frames<ContextFrame>(link, 1).empty()) {
+  while (net.frames<loam::CompareFrame>(link, 0).empty()) {
     for (int side = 0; side < 2; ++side) net.deliver(link, side);
   }
   left.drop_journal(lessons, test::journal_id_of(91));  // the context is on its way

@@ -1,7 +1,8 @@
 #include "tests/transport/catch_up.hpp"
 
-using loam::ComparedFrame;
+using loam::CompareFrame;
 using loam::ContextFrame;
+using loam::DeltaFrame;
 using loam::Position;
 using loam::StateFrame;
 using test::add;
@@ -26,16 +27,10 @@ TEST_CASE("a position beyond the head of a restored journal is not followed") {
   add(left, 4, 4);
   const std::size_t link = sync(net, left, right);
   CHECK(is_equal(left, right));
-  // Right compares at once, before left could ask for it.
-  const auto first =
-      std::find_if(net.sent().begin(), net.sent().end(), [&](const test::Sent& sent) {
-        const loam::Frame frame = sent.frame();
-        const auto* state = std::get_if<StateFrame>(&frame);
-        const bool is_context = sent.from == 1 && std::holds_alternative<ContextFrame>(frame);
-        return sent.link == link && (is_context || (state != nullptr && state->compare));
-      });
-  REQUIRE(first != net.sent().end());
-  CHECK(first->from == 1);
+  CHECK(net.frames<CompareFrame>(link, 0).size() == 1);
+  for (const int side : {0, 1}) {  // nobody had to ask for it
+    for (const StateFrame& state : net.frames<StateFrame>(link, side)) CHECK(!state.compare);
+  }
 }
 
 TEST_CASE(
@@ -132,6 +127,7 @@ TEST_CASE("a slow writer is not taken for a difference, where the journal is new
 
 TEST_CASE("a difference that a comparison does not mend is alarmed once, until states were equal") {
   test::Script script;
+  std::uint64_t comparisons = 0;
   for (const loam::Apply& change : test::only<loam::Apply>(script.open())) script.commit(change);
   const auto in_step = [&](bool is_equal) {
     StateFrame frame = state_from(script.other, lessons, script.own);
@@ -139,9 +135,12 @@ TEST_CASE("a difference that a comparison does not mend is alarmed once, until s
     if (!is_equal) frame.state.digest.bytes[0] ^= std::byte{1};
     const auto actions = script.receive(frame);
     for (const loam::Apply& change : test::only<loam::Apply>(actions)) script.commit(change);
-    if (!test::sent<ContextFrame>(actions).empty()) {  // we compare: to no avail
-      const Position position{script.other.state(lessons).journal, 0};
-      const auto end = script.receive(ComparedFrame{1, {}, true, position});
+    const auto states = test::sent<StateFrame>(actions);
+    if (!states.empty() && states[0].compare) {  // we compare: to no avail
+      script.receive(compare_from(script.other, lessons, 1, ++comparisons, script.other_hello(),
+                                  script.own_hello()));
+      script.receive(ContextFrame{.index = 1, .number = comparisons, .end = true});
+      const auto end = script.receive(DeltaFrame{.index = 1, .upto = 0});
       for (const loam::Apply& change : test::only<loam::Apply>(end)) script.commit(change);
     }
     return test::only<loam::Alarm>(actions).size();

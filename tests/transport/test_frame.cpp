@@ -77,7 +77,7 @@ TEST_CASE("a frame cut short anywhere is malformed") {
 }
 
 TEST_CASE("a type that is not known is named") {
-  for (const std::uint64_t type : {0U, 11U, 127U, 1'000'000U}) {
+  for (const std::uint64_t type : {0U, 6U, 7U, 8U, 9U, 16U, 127U, 1'000'000U}) {
     Bytes message;
     loam::Writer(message).array(1).number(type);
     CHECK_THROWS_AS((void)loam::decode_frame(message), loam::UnknownFrame);
@@ -130,7 +130,7 @@ TEST_CASE("a hello whose versions are the wrong way round is malformed") {
 
 TEST_CASE("a state with an unknown kind, or a floor above its head, is malformed") {
   const loam::StateFrame state;
-  CHECK(changed(state, [](Array& elements) { elements[3] = Value(std::uint64_t{2} << 3); }) ==
+  CHECK(changed(state, [](Array& elements) { elements[3] = Value(std::uint64_t{32}); }) ==
         ErrorCode::invalid);
   CHECK(changed(state, [](Array& elements) { elements[4] = Value(Bytes(31)); }) ==
         ErrorCode::invalid);
@@ -163,36 +163,91 @@ TEST_CASE("a chunk with repeated or unsorted actors or counters is malformed") {
         }) == ErrorCode::invalid);
 }
 
-TEST_CASE("a context whose actors are not in order, or do not end with its last, is malformed") {
+TEST_CASE("a context whose actors are not in order is malformed") {
   const auto code = [](const loam::ContextFrame& frame) {
     return error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); });
   };
-  const loam::ActorState one{low, loam::RangeSet({1, 1}), 0, {}};
-  const loam::ActorState two{high, loam::RangeSet({1, 1}), 0, {}};
-  CHECK(!code({.actors = {one, two}}));
-  CHECK(!code({.last = high, .actors = {one, two}}));
-  CHECK(!code({.after = low, .actors = {two}}));
-  CHECK(code({.actors = {two, one}}) == ErrorCode::invalid);
-  CHECK(code({.actors = {one, one}}) == ErrorCode::invalid);
-  CHECK(code({.after = low, .actors = {one}}) == ErrorCode::invalid);
-  CHECK(code({.last = high, .actors = {one}}) == ErrorCode::invalid);
-  CHECK(code({.last = high}) == ErrorCode::invalid);
-  CHECK(code({.after = low, .last = low}) == ErrorCode::invalid);
+  const loam::ContextEntry one{low, loam::RangeSet({1, 1}), 0, {}, false};
+  const loam::ContextEntry two{high, loam::RangeSet({1, 1}), 0, {}, true};
+  CHECK(!code({.rows = {one, two}}));
+  CHECK(code({.rows = {two, one}}) == ErrorCode::invalid);
+  CHECK(code({.rows = {one, one}}) == ErrorCode::invalid);
+  CHECK(code({.rows = {{low, {}, 0, {}, false}}}) == ErrorCode::invalid);
 }
 
-TEST_CASE("live counters that were not asked for are malformed") {
-  loam::SetsFrame frame;
-  frame.asked = loam::RangeSet({2, 5});
-  frame.live = loam::RangeSet({2, 5});
+TEST_CASE("a comparison begins with items, or with cells and an estimate") {
+  const auto code = [](const loam::CompareFrame& frame) {
+    return error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); });
+  };
+  const loam::Bytes cells = loam::Sketch(2).octets();
+  const loam::Bytes estimate = loam::DifferenceEstimate().octets();
+  CHECK(!code({}));
+  CHECK(!code({.items = {1, 2}, .end = false}));
+  CHECK(!code({.estimate = estimate, .cells = cells}));
+  CHECK(code({.cells = cells}) == ErrorCode::invalid);
+  CHECK(code({.estimate = estimate}) == ErrorCode::invalid);
+  CHECK(code({.estimate = estimate, .cells = cells, .items = {1}}) == ErrorCode::invalid);
+  CHECK(code({.estimate = estimate, .cells = cells, .end = false}) == ErrorCode::invalid);
+  CHECK(code({.estimate = estimate, .cells = loam::Bytes(13)}) == ErrorCode::invalid);
+  CHECK(code({.estimate = loam::Bytes(3), .cells = cells}) == ErrorCode::invalid);
+}
+
+TEST_CASE("live counters that are not meant are malformed") {
+  loam::LiveFrame frame;
+  frame.sets.push_back({low, loam::RangeSet({2, 50}), loam::RangeSet({2, 50}), {}});
   CHECK(loam::decode_frame(loam::encode_frame(frame)) == Frame(frame));
-  frame.live = loam::RangeSet({2, 6});
+  frame.sets[0].live = loam::RangeSet({2, 51});
   CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); }) ==
         ErrorCode::invalid);
+}
+
+TEST_CASE("a question has sets or a sketch as its form says") {
+  using Form = loam::LiveFrame::Form;
+  const auto code = [](const loam::LiveFrame& frame) {
+    return error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); });
+  };
+  const loam::Bytes cells = loam::Sketch(2).octets();
+  const std::vector<loam::LiveSet> sets{{low, loam::RangeSet({2, 5}), {}, {}}};
+  CHECK(!code({.form = Form::sets, .sets = sets}));
+  CHECK(!code({.form = Form::sketch, .sets = sets, .cells = cells}));
+  CHECK(!code({.form = Form::all, .cells = cells}));
+  CHECK(code({.form = Form::sets, .sets = sets, .cells = cells}) == ErrorCode::invalid);
+  CHECK(code({.form = Form::sketch, .sets = sets}) == ErrorCode::invalid);
+  CHECK(code({.form = Form::all, .sets = sets, .cells = cells}) == ErrorCode::invalid);
+  CHECK(code({.form = Form::all}) == ErrorCode::invalid);
+  CHECK(code({.form = Form::all, .cells = loam::Bytes(7)}) == ErrorCode::invalid);
 }
 
 TEST_CASE("asking for no counters at all is malformed") {
   CHECK(error_of([] { (void)loam::decode_frame(loam::encode_frame(loam::AskFrame{})); }) ==
         ErrorCode::invalid);
-  CHECK(error_of([] { (void)loam::decode_frame(loam::encode_frame(loam::SetsFrame{})); }) ==
-        ErrorCode::invalid);
+}
+
+TEST_CASE("a live set travels as a bitmap where that is smaller, and in no other form") {
+  loam::LiveFrame frame;
+  loam::LiveSet set{low, loam::RangeSet({1, 100}), {}, {}};
+  set.common.insert(loam::Range{103, 150});
+  for (std::uint64_t counter = 2; counter < 150; counter += 3) set.live.insert(counter);
+  set.live = set.live.intersect(set.common);
+  frame.sets.push_back(set);
+  const loam::Bytes bytes = loam::encode_frame(frame);
+  CHECK(loam::decode_frame(bytes) == Frame(frame));
+  frame.sets[0].live = loam::RangeSet({1, 100});
+  CHECK(loam::encode_frame(frame).size() < bytes.size());
+  const auto with_bitmap = [&](const Value& bitmap) {
+    Value changed = loam::decode(bytes);
+    Array& sets = std::get<Array>(std::get<Array>(changed.data)[5].data);
+    std::get<Array>(sets[0].data)[2] = Array{bitmap};
+    const loam::Bytes message = loam::encode(changed);
+    return error_of([&] { (void)loam::decode_frame(message); });
+  };
+  const std::size_t octets = (set.common.count() + 7) / 8;
+  CHECK(with_bitmap(Bytes(octets, std::byte{0x55})) == ErrorCode::invalid);  // stray bits
+  Bytes good(octets, std::byte{0x55});
+  good.back() = std::byte{0x50};
+  CHECK(!with_bitmap(good));
+  good.pop_back();
+  CHECK(with_bitmap(good) == ErrorCode::invalid);
+  CHECK(with_bitmap(Bytes(octets)) == ErrorCode::invalid);  // no octets of ranges say as much
+  CHECK(with_bitmap(Value{}) == ErrorCode::invalid);
 }

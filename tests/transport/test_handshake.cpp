@@ -52,7 +52,7 @@ TEST_CASE("a peer that speaks only newer versions is told so") {
   hello.version_min = loam::wire_version + 1;
   hello.version_max = loam::wire_version + 3;
   CHECK(end_of(script.receive(hello)) == "1002 incompatible");
-  CHECK(script.session().report().problem == "peer speaks versions 2 to 4, this is 1");
+  CHECK(script.session().report().problem == "peer speaks versions 3 to 5, this is 2");
   CHECK(!script.session().report().peer);
 }
 
@@ -103,10 +103,11 @@ TEST_CASE("whatever comes before a hello ends the conversation") {
                                         loam::StateFrame{},
                                         loam::DeltaFrame{},
                                         loam::ContextFrame{},
-                                        loam::ComparedFrame{},
+                                        loam::CompareFrame{},
+                                        loam::LiveFrame{},
+                                        loam::DeadFrame{},
                                         loam::AckFrame{},
-                                        loam::AskFrame{.selected = loam::RangeSet({1, 1})},
-                                        loam::SetsFrame{.asked = loam::RangeSet({1, 1})}};
+                                        loam::AskFrame{.selected = loam::RangeSet({1, 1})}};
   for (const loam::Frame& frame : frames) {
     CAPTURE(frame.index());
     Script script;

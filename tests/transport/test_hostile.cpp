@@ -8,12 +8,13 @@ using loam::AckFrame;
 using loam::Action;
 using loam::Apply;
 using loam::AskFrame;
-using loam::ComparedFrame;
+using loam::CompareFrame;
 using loam::ContextFrame;
+using loam::DeadFrame;
 using loam::DeltaFrame;
+using loam::LiveFrame;
 using loam::Range;
 using loam::RangeSet;
-using loam::SetsFrame;
 using loam::StateFrame;
 using test::end_of;
 using test::Script;
@@ -23,14 +24,24 @@ namespace {
 const std::string lessons = "lessons";
 constexpr std::uint64_t lessons_index = 1;
 
-/// A conversation that is open: the other side has one record, which was compared and sent.
+/// A conversation that is open: either side has one record of its own, and they must compare.
 struct Opened : Script {
   explicit Opened(loam::Role role = loam::Role::listener) : Script(role) {
     other.add(lessons, "theirs");
     own.add(lessons, "ours");
-    const auto actions = open();
-    REQUIRE(test::sent<ContextFrame>(actions).size() == 1);
-    for (const Apply& change : test::only<Apply>(actions)) commit(change);
+    first = open();
+  }
+
+  std::vector<Action> first;
+
+  /// What the other side says first when it is the dialler.
+  CompareFrame compare(std::uint64_t number = 1) const {
+    return compare_from(other, lessons, lessons_index, number, other_hello(), own_hello());
+  }
+
+  /// Its answer to our rows: it has none of our actors.
+  ContextFrame no_rows(std::uint64_t number = 1) const {
+    return {.index = lessons_index, .number = number, .end = true};
   }
 
   DeltaFrame chunk() const {
@@ -41,8 +52,12 @@ struct Opened : Script {
     return frame;
   }
 
-  ComparedFrame compared() const {
-    return {lessons_index, {}, true, loam::Position{other.state(lessons).journal, 1}};
+  /// The end of what it owes.
+  DeltaFrame owed() const { return {.index = lessons_index, .upto = 1}; }
+
+  void compared() {
+    receive(compare());
+    receive(no_rows());
   }
 };
 
@@ -50,17 +65,28 @@ struct Opened : Script {
 
 TEST_CASE("the script: a chunk is applied, and the comparison ends at a position") {
   Opened script;
+  const auto rows = test::sent<ContextFrame>(script.receive(script.compare()));
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].all);
+  CHECK(rows[0].end);
+  REQUIRE(rows[0].rows.size() == 1);
+  CHECK(rows[0].rows[0].actor == script.own.replica(lessons).actor());
+  const auto ours = test::sent<DeltaFrame>(script.receive(script.no_rows()));
+  REQUIRE(ours.size() == 1);
+  CHECK(ours[0].delta == script.own.store(lessons).full_state());
+  CHECK(ours[0].upto == 1);
   const auto chunk = test::only<Apply>(script.receive(script.chunk()));
   REQUIRE(chunk.size() == 1);
   CHECK(chunk[0].delta == script.other.store(lessons).full_state());
   CHECK(!chunk[0].position);
-  const auto end = test::only<Apply>(script.receive(script.compared()));
-  REQUIRE(end.size() == 1);
-  CHECK(end[0].delta.empty());
-  CHECK(end[0].position == loam::Position{script.other.state(lessons).journal, 1});
+  const auto end = test::only<Apply>(script.receive(script.owed()));
+  REQUIRE(end.size() == 2);
+  CHECK(!end[0].position);
+  CHECK(end[1].delta.empty());
+  CHECK(end[1].position == loam::Position{script.other.state(lessons).journal, 1});
   CHECK(script.own.store(lessons).live().size() == 1);
   script.commit(chunk[0]);
-  script.commit(end[0]);
+  for (const Apply& each : end) script.commit(each);
   CHECK(script.own.store(lessons).live().size() == 2);
 }
 
@@ -88,23 +114,23 @@ TEST_CASE("octets behind a frame end the conversation") {
 
 TEST_CASE("an ack of more than was sent ends the conversation") {
   Opened script;
-  const std::uint64_t chunk_octets = 0;  // our chunk waits for the context that was not sent yet
+  const std::uint64_t chunk_octets = 0;  // ours waits for the comparison that has not begun yet
   CHECK(end_of(script.receive(AckFrame{lessons_index, chunk_octets, 0})).empty());
   CHECK(end_of(script.receive(AckFrame{lessons_index, chunk_octets + 1, 0})) == "1002 invalid");
 }
 
 TEST_CASE("an ack of a position that was never sent ends the conversation") {
   Opened script;
-  script.receive(ContextFrame{.index = lessons_index});
+  script.compared();
   CHECK(end_of(script.receive(AckFrame{lessons_index, 0, 1})).empty());
   CHECK(end_of(script.receive(AckFrame{lessons_index, 0, 2})) == "1002 invalid");
 }
 
 TEST_CASE("a frame for a segment that was not opened ends the conversation") {
   const std::vector<loam::Frame> frames{
-      DeltaFrame{.index = 7},    ContextFrame{.index = 7},
-      ComparedFrame{.index = 7}, AskFrame{.index = 7, .selected = RangeSet({1, 1})},
-      AckFrame{.index = 7},      SetsFrame{.index = 7, .asked = RangeSet({1, 1})}};
+      DeltaFrame{.index = 7}, CompareFrame{.index = 7}, ContextFrame{.index = 7},
+      LiveFrame{.index = 7},  DeadFrame{.index = 7},    AckFrame{.index = 7},
+      AskFrame{.index = 7, .selected = RangeSet({1, 1})}};
   for (const loam::Frame& frame : frames) {
     CAPTURE(frame.index());
     Opened script;
@@ -143,7 +169,8 @@ TEST_CASE("a chunk with a malformed record is not applied, not even in part") {
 
 TEST_CASE("a position that goes back ends the conversation") {
   Opened script;
-  script.receive(script.compared());
+  script.compared();
+  script.receive(script.owed());
   DeltaFrame frame{.index = lessons_index, .upto = 5};
   CHECK(test::only<Apply>(script.receive(frame)).size() == 1);
   frame.upto = 4;
@@ -152,124 +179,173 @@ TEST_CASE("a position that goes back ends the conversation") {
   CHECK(test::only<Apply>(actions).empty());
 }
 
-TEST_CASE("a position that goes back ends the conversation while questions are open, too") {
+TEST_CASE("a position below the base of a comparison ends the conversation") {
   Opened script;
-  ComparedFrame compared = script.compared();
-  compared.summaries.push_back(
-      {script.own.replica(lessons).actor(), RangeSet({1, 1}), loam::Fingerprint{1, 2}});
-  compared.follow_from->sequence = 3;
-  CHECK(test::sent<AskFrame>(script.receive(compared)).size() == 1);
+  script.receive(script.compare());
+  CHECK(end_of(script.receive(DeltaFrame{.index = lessons_index, .upto = 0})) == "1002 invalid");
+}
+
+TEST_CASE("a position waits for the end of the comparison, and does not go back before it") {
+  Opened script;
+  script.receive(script.compare());
   DeltaFrame frame{.index = lessons_index, .upto = 5};
   const auto applies = test::only<Apply>(script.receive(frame));
   REQUIRE(applies.size() == 1);
-  CHECK(!applies[0].position);  // it waits for the answer
+  CHECK(!applies[0].position);
   frame.upto = 4;
   CHECK(end_of(script.receive(frame)) == "1002 invalid");
 }
 
-TEST_CASE("the end of a comparison that nobody asked for ends the conversation") {
-  Opened script;
-  script.receive(script.compared());
-  CHECK(end_of(script.receive(script.compared())) == "1002 invalid");
+TEST_CASE("frames of a comparison out of order end the conversation") {
+  const auto end = [](const loam::Frame& frame, int steps) {
+    Opened script;
+    if (steps > 0) script.receive(script.compare());
+    if (steps > 1) script.receive(script.no_rows());
+    if (steps > 2) script.receive(script.owed());
+    return end_of(script.receive(frame));
+  };
+  const Opened script;
+  ContextFrame based = script.no_rows();
+  based.base = loam::Position{1, 1};
+  const LiveFrame sets{.index = lessons_index, .number = 1};
+  const LiveFrame all{.index = lessons_index,
+                      .number = 1,
+                      .form = LiveFrame::Form::all,
+                      .base = loam::Position{1, 1},
+                      .cells = loam::Sketch(3).octets()};
+  const DeadFrame dead{.index = lessons_index, .number = 1};
+  SUBCASE("anything but its beginning first") {
+    CHECK(end(script.no_rows(), 0) == "1002 invalid");
+    CHECK(end(based, 0) == "1002 invalid");
+    CHECK(end(sets, 0) == "1002 invalid");
+    CHECK(end(dead, 0) == "1002 invalid");
+    CHECK(end(ContextFrame{.index = lessons_index}, 0) == "1002 invalid");
+  }
+  SUBCASE("its beginning twice under one number") {
+    CHECK(end(script.compare(), 1) == "1002 invalid");
+    CHECK(end(script.compare(), 2) == "1002 invalid");
+    CHECK(end(script.compare(), 3) == "1002 invalid");
+  }
+  SUBCASE("rows after the end of the rows") {
+    CHECK(end(script.no_rows(), 2) == "1002 invalid");
+    CHECK(end(script.no_rows(), 3) == "1002 invalid");
+  }
+  SUBCASE("a question before the rows, or after the end") {
+    CHECK(end(sets, 1) == "1002 invalid");
+    CHECK(end(sets, 2).empty());
+    CHECK(end(sets, 3) == "1002 invalid");
+  }
+  SUBCASE("a sketch of everything from a dialler") {
+    for (const int steps : {0, 1, 2, 3}) CHECK(end(all, steps) == "1002 invalid");
+  }
+  SUBCASE("an answer to no question") {
+    for (const int steps : {0, 1, 2, 3}) CHECK(end(dead, steps) == "1002 invalid");
+  }
+  SUBCASE("a comparison that was given up is passed over") {
+    CHECK(end(script.compare(2), 3).empty());
+    Opened again;
+    again.receive(again.compare(2));
+    CHECK(end_of(again.receive(again.no_rows(1))).empty());
+    CHECK(end_of(again.receive(sets)).empty());
+    CHECK(end_of(again.receive(dead)).empty());
+  }
 }
 
-TEST_CASE("a comparison that ends without a position ends the conversation") {
-  Opened script;
-  ComparedFrame frame = script.compared();
-  frame.follow_from.reset();
+TEST_CASE("a listener that begins a comparison ends the conversation") {
+  Opened script(loam::Role::dialler);
+  REQUIRE(test::sent<CompareFrame>(script.first).size() == 1);
+  CHECK(end_of(script.receive(script.compare(2))) == "1002 invalid");
+}
+
+TEST_CASE("naming more actors than there are ends the conversation") {
+  Opened script(loam::Role::dialler);
+  ContextFrame frame{.index = lessons_index, .number = 1};
+  frame.base = loam::Position{script.other.state(lessons).journal, 1};
+  frame.named = {1, 2};
   CHECK(end_of(script.receive(frame)) == "1002 invalid");
 }
 
-TEST_CASE("a comparison that ends before all parts were sent ends the conversation") {
-  Script script(loam::Role::listener, {.part_actors = 1});
-  for (unsigned i = 0; i < 3; ++i) {
-    script.own.become(test::actor_of(1, 70 + i));
-    script.own.add(lessons, std::to_string(i));
-  }
-  const auto parts = test::sent<ContextFrame>(script.open());
-  REQUIRE(parts.size() == 1);
-  REQUIRE(parts[0].last.has_value());
-  const ComparedFrame end{
-      lessons_index, {}, true, loam::Position{script.other.state(lessons).journal, 0}};
-  CHECK(end_of(script.receive(end)) == "1002 invalid");
-}
-
-TEST_CASE("parts of a context out of order end the conversation") {
-  const loam::ActorId low{{std::byte{1}}};
-  const loam::ActorId high{{std::byte{2}}};
-  const loam::ActorState one{low, RangeSet({1, 1}), 0, {}};
-  SUBCASE("a second part first") {
-    Opened script;
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = low})) ==
-          "1002 invalid");
-  }
-  SUBCASE("a part that does not begin where the last one ended") {
-    Opened script;
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .last = low, .actors = {one}}))
-              .empty());
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = high})) ==
-          "1002 invalid");
-  }
-  SUBCASE("a part after the end") {
-    Opened script;
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index})).empty());
-    CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .after = high})) ==
-          "1002 invalid");
-  }
-}
-
-TEST_CASE("a part of a context before the last one was answered ends the conversation") {
-  test::Peer left(1, 1, test::two_segments);
-  test::Peer right(2, 2, test::two_segments);
-  for (int i = 0; i < 10; ++i) left.add(lessons, std::to_string(i));
-  test::Net net;
-  const auto link = net.connect(left, right, {.limits = {.window_octets = 1, .chunk_octets = 1}});
-  while (net.frames<DeltaFrame>(link, 0).empty()) {
-    for (int side = 0; side < 2; ++side) net.deliver(link, side);
-  }
-  const auto actions = net.end(link, 0).session->received(
-      loam::encode_frame(ContextFrame{.index = lessons_index}), net.now);
-  CHECK(end_of(actions) == "1002 invalid");
-}
-
-TEST_CASE("asking for the live set of every counter there is costs one answer") {
-  Opened script;
-  const loam::ActorId actor = script.own.replica(lessons).actor();
-  const auto actions =
-      script.receive(AskFrame{lessons_index, actor, RangeSet({1, loam::counter_max}), false});
-  const auto sets = test::sent<SetsFrame>(actions);
-  REQUIRE(sets.size() == 1);
-  CHECK(sets[0].live == RangeSet({1, 1}));
+TEST_CASE("a context without a base ends the conversation") {
+  Opened script(loam::Role::dialler);
+  CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .number = 1})) ==
+        "1002 invalid");
 }
 
 TEST_CASE("asking for records again and again does not pile up") {
   Opened script;
-  script.receive(ContextFrame{.index = lessons_index});
+  script.compared();
   const loam::ActorId actor = script.own.replica(lessons).actor();
-  const AskFrame ask{lessons_index, actor, RangeSet({1, loam::counter_max}), true};
+  const AskFrame ask{lessons_index, actor, RangeSet({1, loam::counter_max})};
   const auto actions = script.receive(ask);
   const auto chunks = test::sent<DeltaFrame>(actions);
   REQUIRE(chunks.size() == 1);
   CHECK(chunks[0].delta == script.own.store(lessons).full_state());
   CHECK(!chunks[0].upto);
-  const AskFrame unknown{lessons_index, loam::ActorId{}, RangeSet({1, 5}), true};
+  const AskFrame unknown{lessons_index, loam::ActorId{}, RangeSet({1, 5})};
   CHECK(script.receive(unknown).empty());
 }
 
-TEST_CASE("live sets that were not asked for kill only what the sender accounts for as dead") {
+TEST_CASE("a live set kills only what its sender accounts for as dead, at the comparison's end") {
   Opened script;
+  script.compared();
   const loam::ActorId actor = script.own.replica(lessons).actor();
-  SetsFrame sets{lessons_index, actor, RangeSet({1, 9}), {}, {}};  // of which there is one here
-  const auto applies = test::only<Apply>(script.receive(sets));
-  REQUIRE(applies.size() == 1);  // the store decides whether that peer may remove
-  CHECK(applies[0].delta.context.of(actor) == RangeSet({1, 1}));
-  CHECK(!applies[0].position);
+  LiveFrame live{.index = lessons_index, .number = 1};
+  live.sets.push_back({actor, RangeSet({1, 9}), {}, {}});  // of which there is one here
+  const auto actions = script.receive(live);
+  CHECK(test::only<Apply>(actions).empty());
+  REQUIRE(test::sent<DeadFrame>(actions).size() == 1);
+  CHECK(test::sent<DeadFrame>(actions)[0].dots.empty());
+  const auto applies = test::only<Apply>(script.receive(script.owed()));
+  REQUIRE(applies.size() == 3);  // the store decides whether that peer may remove
+  CHECK(applies[1].delta.context.of(actor) == RangeSet({1, 1}));
+  CHECK(!applies[1].position);
+  CHECK(applies[2].position);
+}
+
+TEST_CASE("what is not covered here is never called dead") {
+  Opened script;
+  script.compared();
+  const loam::ActorId actor = script.own.replica(lessons).actor();
+  LiveFrame live{.index = lessons_index, .number = 1};
+  live.sets.push_back({actor, RangeSet({1, 9}), RangeSet({1, 9}), {}});
+  const loam::ActorId stranger{{std::byte{7}}};
+  live.sets.push_back({stranger, RangeSet({1, 9}), RangeSet({1, 9}), {}});
+  const auto answer = test::sent<DeadFrame>(script.receive(live));
+  REQUIRE(answer.size() == 1);
+  CHECK(answer[0] == DeadFrame{.index = lessons_index, .number = 1});
+}
+
+TEST_CASE("a sketch of what is not covered here is not answered") {
+  Opened script;
+  script.compared();
+  const loam::ActorId actor = script.own.replica(lessons).actor();
+  LiveFrame live{.index = lessons_index, .number = 1, .form = LiveFrame::Form::sketch};
+  live.sets.push_back({actor, RangeSet({1, 9}), {}, {}});
+  live.cells = loam::Sketch(20).octets();
+  const auto answer = test::sent<DeadFrame>(script.receive(live));
+  REQUIRE(answer.size() == 1);
+  CHECK(answer[0].undecided);
+  CHECK(answer[0].items.empty());
+}
+
+TEST_CASE("a sketch that tells nothing is not answered, and nothing dies") {
+  Opened script;
+  script.compared();
+  const loam::ActorId actor = script.own.replica(lessons).actor();
+  LiveFrame live{.index = lessons_index, .number = 1, .form = LiveFrame::Form::sketch};
+  live.sets.push_back({actor, RangeSet({1, 1}), {}, {}});
+  live.cells = loam::Bytes(5 * loam::Sketch::cell_octets, std::byte{0x5a});
+  const auto answer = test::sent<DeadFrame>(script.receive(live));
+  REQUIRE(answer.size() == 1);
+  CHECK(answer[0].undecided);
+  CHECK(test::only<Apply>(script.receive(script.owed())).size() == 1);  // a question is awaited
 }
 
 TEST_CASE("whatever frames come, a session never throws, and closes or goes on") {
   test::forall("hostile frames", 1'500, [](test::Gen& gen) {
     Opened script(gen.coin() ? loam::Role::dialler : loam::Role::listener);
-    std::vector<Apply> pending;
+    if (gen.coin()) script.compared();
+    if (!test::only<loam::Close>(script.first).empty()) return;
     for (int left = 12; left > 0; --left) {
       loam::Frame frame = test::any_frame(gen);
       std::visit(

@@ -76,8 +76,9 @@ Meeting small_frames() {
   meeting.limits.chunk_octets = 200;
   meeting.limits.chunk_records = 3;
   meeting.limits.part_actors = 3;
-  meeting.limits.actors_page = 2;
-  meeting.limits.summaries = 1;
+  meeting.limits.part_octets = 60;
+  meeting.limits.frame_sets = 1;
+  meeting.limits.set_counters = 4;
   meeting.limits.window_octets = 600;
   return meeting;
 }
@@ -119,9 +120,10 @@ struct Whole {
     steps = driver.steps;
     applies = static_cast<int>(net.end(0, 0).applied + net.end(0, 1).applied);
     REQUIRE(twins.is_equal());
-    REQUIRE(net.frames<loam::AskFrame>(0, 1).size() >= 1);
-    REQUIRE(net.frames<loam::ContextFrame>(0, 1).size() >= 4);
-    REQUIRE(net.frames<loam::SetsFrame>(0, 0).size() >= 3);
+    REQUIRE(net.frames<loam::CompareFrame>(0, 0).size() >= 2);
+    REQUIRE(net.frames<loam::ContextFrame>(0, 0).size() >= 3);
+    REQUIRE(net.frames<loam::ContextFrame>(0, 1).size() >= 3);
+    REQUIRE(net.frames<loam::LiveFrame>(0, 0).size() + net.frames<loam::LiveFrame>(0, 1).size() >= 3);
   }
 };
 

@@ -128,7 +128,7 @@ TEST_CASE("a chunk has at most 1,000 records, whatever was in it before") {
   }
   Net net;
   const std::size_t link =
-      net.connect(left, right, {.once = {true, false}, .limits = {.actors_page = 4}});
+      net.connect(left, right, {.once = {true, false}, });
   net.pass(1s);
   CHECK(net.end(link, 1).close->reason == "done");
   for (const DeltaFrame& frame : net.frames<DeltaFrame>(link, 0)) {
@@ -167,7 +167,7 @@ TEST_CASE("one event makes at most 1 MiB of chunks, and the session asks for ano
   fill(left, 3'000, 1'000);
   Net net;
   const std::size_t link = net.connect(left, right);
-  while (net.frames<loam::ContextFrame>(link, 1).empty()) {
+  while (net.frames<loam::CompareFrame>(link, 0).empty()) {
     for (int side = 0; side < 2; ++side) net.deliver(link, side);
   }
   while (chunk_sizes(net, link, 0).empty()) net.deliver(link, 0);
@@ -204,15 +204,15 @@ TEST_CASE("a removal with very many gaps travels in frames of bounded size") {
     clear(odd);
     if (odd == 2) left.drop_journal(lessons, test::journal_id_of(5));
     net.forget_frames();
-    const std::size_t link = net.connect(left, right, {.once = {true, false}});
+    const std::size_t link = net.connect(
+        left, right, {.once = {true, false}, .limits = {.removals_min = records}});
     net.pass(1s);
     CHECK(net.end(link, 0).session->report().converged);
     CHECK(left.store(lessons).roots() == right.store(lessons).roots());
     for (const test::Sent& sent : net.sent()) CHECK(sent.bytes.size() <= chunk_octets_max);
-    for (const loam::SetsFrame& sets : net.frames<loam::SetsFrame>(link, 0)) {
-      CHECK(sets.live.ranges().size() <= frame_ranges_max);
-      CHECK(sets.asked.ranges().size() <= frame_ranges_max);
-    }
+    const std::size_t told = net.frames<loam::LiveFrame>(link, 0).size() +
+                             net.frames<loam::LiveFrame>(link, 1).size();
+    CHECK(told == (odd == 0 ? 0 : 1));
   }
 }
 
@@ -239,7 +239,7 @@ TEST_CASE("a context with very many gaps travels in a frame of bounded size") {
   for (const test::Sent& sent : net.sent()) CHECK(sent.bytes.size() <= chunk_octets_max);
   const auto contexts = net.frames<loam::ContextFrame>(link, 1);
   REQUIRE(contexts.size() == 1);
-  CHECK(contexts[0].actors[0].covered.ranges().size() == frame_ranges_max);
+  CHECK(contexts[0].rows[0].covered.ranges().size() == frame_ranges_max);
   // What was told is compared by its own fingerprint: nothing of it has died.
-  CHECK(net.frames<loam::SetsFrame>(link, 0).empty());
+  CHECK(net.frames<loam::LiveFrame>(link, 0).empty());
 }

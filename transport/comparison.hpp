@@ -1,0 +1,110 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "transport/follower.hpp"
+#include "transport/live_comparison.hpp"
+
+namespace loam {
+
+/// The comparison of both sides' states of one segment, in three steps. Each side sums up what it
+/// knows of every actor in one item; a sketch tells in which actors the sides differ. Of those they
+/// exchange what is covered, so that each knows what the other lacks. Where what both have covered
+/// lives here and not there, LiveComparison finds the dots. The dialler begins. Costs what differs:
+/// nothing that travels grows with the segment.
+class Comparison {
+ public:
+  Comparison(std::string segment, std::uint64_t index, const Source& source, const StoreId& peer,
+             Role role, const SketchKey& key, Feed& feed, Follower& follower);
+
+  /// Begins, or begins again; dialler only.
+  void start(Outbound& out);
+
+  /// Stops streaming and waits for the dialler to begin; listener only.
+  void await();
+
+  void received(const CompareFrame& frame, Outbound& out);
+  void received(const ContextFrame& frame, Outbound& out);
+  void received(const LiveFrame& frame, Outbound& out);
+  void received(const DeadFrame& frame, Outbound& out);
+
+  /// Sends the next parts, as far as the window allows.
+  void pump(Outbound& out);
+
+  /// Ends the comparison once nothing is open and all that is owed has come.
+  void settle(Outbound& out);
+
+  bool is_open() const noexcept { return stage_ != Stage::closed; }
+
+  /// Dots that were removed at the peer, as its silence says, and are kept: too many at once.
+  std::uint64_t held() const noexcept { return held_; }
+
+ private:
+  enum class Stage {
+    closed,
+    waiting,    ///< for the first frame of the peer
+    listing,    ///< sends all items, which the peer compares
+    naming,     ///< found out first: names what differs, and sends its rows
+    hearing,    ///< has sent them, and hears the answer
+    answering,  ///< answers the rows of the side that found out first
+    settling,   ///< all rows were exchanged
+  };
+  using Item = std::pair<SketchItem, ActorId>;
+
+  void begin(std::uint64_t number);
+  void look();
+  CompareFrame summary() const;
+  void add_sketch(CompareFrame& frame, std::size_t cells) const;
+  bool merge_items(const CompareFrame& frame);
+  std::optional<std::vector<SketchItem>> decoded(const CompareFrame& frame) const;
+  void answer_undecided(const CompareFrame& frame, Outbound& out);
+  void send_summary(Outbound& out);
+  void compare_contexts();
+  void resolved(const CompareFrame& frame, Outbound& out);
+  bool ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound& out);
+  void list_items(Outbound& out);
+  void send_part(Outbound& out);
+  void take_names(const ContextFrame& frame);
+  void answer_rows(const ContextFrame& frame, Outbound& out);
+  void take_row(const ContextEntry& row, std::vector<ContextEntry>& reply);
+  void take_reply(const ContextEntry& row);
+  void owe_before(const std::optional<ActorId>& actor);
+  void owe_all(const ActorId& actor);
+  void rows_done(Outbound& out);
+  std::optional<Position> unsaid_base();
+  ActorState shortened(ActorState actor, std::size_t ranges_max) const;
+
+  std::string segment_;
+  std::uint64_t index_;
+  const Source& source_;
+  StoreId peer_;
+  Role role_;
+  SketchKey seed_;
+  Feed& feed_;
+  Follower& follower_;
+  LiveComparison live_;
+
+  Stage stage_ = Stage::closed;
+  std::uint64_t number_ = 0;
+  SketchKey key_{};
+  SegmentState state_;         ///< ours, before we looked
+  std::vector<Item> own_;      ///< one for each of our actors, ascending by item
+  bool base_said_ = false;
+  bool tried_all_ = false;     ///< one sketch of everything was tried
+  bool answered_ = false;      ///< our own sketch was sent in answer to the peer's
+  std::uint64_t expected_ = 0; ///< items that differ, on both sides
+
+  std::size_t merged_ = 0;                 ///< of `own_`, compared with the peer's items
+  std::vector<ActorId> differing_;         ///< our actors that differ; ascending once rows travel
+  std::vector<SketchItem> named_;          ///< actors of the peer's that differ
+  bool all_named_ = false;
+  std::size_t sent_ = 0;                   ///< of what is listed, named, or of the rows
+  std::size_t compared_ = 0;               ///< of `differing_`, compared with the peer's rows
+  std::uint64_t held_ = 0;
+  std::uint64_t removed_ = 0;              ///< dots that silence has removed on this connection
+};
+
+}  // namespace loam

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "transport/feed.hpp"
+
+namespace loam {
+
+/// The state of one actor in a segment; absent: it never wrote there, as far as is known.
+std::optional<ActorState> actor_state(const Source& source, const std::string& segment,
+                                      const ActorId& actor);
+
+/// The second half of a comparison: among the dots that both sides have covered, which live here and
+/// not there, and which live there and not here. One side asks, the other answers; the answer tells
+/// both. What a peer has covered and does not have alive was removed there. Dots that are covered
+/// never come alive again, so that every answer stays true however late it comes.
+class LiveComparison {
+ public:
+  LiveComparison(std::string segment, std::uint64_t index, const Source& source)
+      : segment_(std::move(segment)), index_(index), source_(source) {}
+
+  void begin(std::uint64_t number, const SketchKey& key);
+
+  /// The two sides differ somewhere in these counters of an actor, which both have covered, in about
+  /// so many dots.
+  struct Difference {
+    ActorId actor;
+    RangeSet common;
+    std::uint64_t dots = 1;
+  };
+  void differs(Difference difference);
+
+  /// Asks about all differences that were told, in the way that costs least.
+  void ask(Outbound& out);
+
+  /// Asks about every dot, in one sketch: both sides cover the same as long as ours is in `state`.
+  /// False: it no longer is, or the sketch would be too large.
+  bool ask_all(const SegmentState& state, const std::optional<Position>& base, std::uint64_t dots,
+               Outbound& out);
+
+  /// Answers a question. `base` is where our journal stood when both sides covered the same. False:
+  /// the question could not be answered, and another will come.
+  bool answer(const LiveFrame& question, const Position& base, Feed& feed, Outbound& out);
+
+  /// Takes an answer. False: a sketch of everything told too little, so the contexts are needed.
+  bool received(const DeadFrame& answer, Outbound& out);
+
+  /// Whether no answer and no second question is awaited.
+  bool is_settled() const noexcept { return questions_.empty() && !awaits_question_; }
+
+  /// What lives here and not at the peer, which has covered it; empties it.
+  Context take_absent() { return std::exchange(absent_, {}); }
+
+ private:
+  struct Question {
+    LiveFrame::Form form = LiveFrame::Form::sets;
+    std::vector<Difference> about;  ///< empty: everything
+    std::uint64_t dots = 0;         ///< how many differences were expected
+  };
+
+  void ask_sets(std::vector<Difference> about, Outbound& out);
+  void ask_sketch(std::vector<Difference> about, std::uint64_t dots, Outbound& out);
+  bool is_sketch_cheaper(const std::vector<Difference>& about, std::uint64_t dots,
+                         const SessionLimits& limits) const;
+  void answer_set(const LiveSet& set, Feed& feed, DeadFrame& answer, Outbound& out);
+  bool answer_sketch(const LiveFrame& question, const Context& left_out, DeadFrame& answer);
+  bool covers(const std::vector<LiveSet>& sets) const;
+  std::optional<Context> fresh_since(const Position& base) const;
+  void absent_items(std::vector<SketchItem>& items, const Question& question);
+
+  template <class Visit>
+  void each_live(const std::vector<LiveSet>& sets, bool all, const Context& left_out,
+                 Visit&& visit) const;
+
+  std::string segment_;
+  std::uint64_t index_;
+  const Source& source_;
+  std::uint64_t number_ = 0;
+  SketchKey key_{};
+  std::vector<Difference> told_;
+  std::deque<Question> questions_;
+  bool awaits_question_ = false;  ///< the last answer was "undecided"
+  Context absent_;
+};
+
+}  // namespace loam
