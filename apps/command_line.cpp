@@ -286,6 +286,19 @@ void add_exchange_commands(CLI::App& root, Command& chosen) {
   imported.text("FILE", imported->file, "A file, or - for standard input")->required();
   imported.flag("--dry-run", imported->dry_run, "Check everything, write nothing");
 
+  const Verb<command::Peers> peers(
+      root, chosen,
+      {"peers", "Tell who was met, and what waits of them; confirm what waits",
+       "loam peers confirm-removal beta",
+       "A peer that returns and lacks many records of a segment has removed them, or has lost its store.\n"
+       "Such removals wait here until they are confirmed.\n\n"});
+  peers.app()->require_subcommand(0, 1);
+  peers.app()->add_subcommand("list", "Tell who was met, and what waits of them")->fallthrough();
+  CLI::App* const confirm =
+      peers.app()->add_subcommand("confirm-removal", "Remove here too what a peer has removed");
+  confirm->add_option("NAME", peers->confirm, "The peer")->required();
+  confirm->fallthrough();
+
   const Verb<command::Journal> journal(
       root, chosen, {"journal", "Tell what the journal is for, or drop it", "loam journal --drop"});
   journal.flag("--drop", journal->drop,

@@ -125,6 +125,10 @@ struct Journal {
   bool drop = false;
 };
 
+struct Peers {
+  std::string confirm;  ///< whose removals are confirmed; empty: list the peers
+};
+
 }  // namespace loam::cli::command
 
 namespace loam::cli {
@@ -134,6 +138,6 @@ using Command =
                  command::List, command::Revise, command::Forget, command::Put, command::Show,
                  command::Erase, command::Keys, command::Route, command::Serve, command::Sync,
                  command::Status, command::Digest, command::Verify, command::Doctor,
-                 command::Export, command::Import, command::Journal>;
+                 command::Export, command::Import, command::Journal, command::Peers>;
 
 }  // namespace loam::cli

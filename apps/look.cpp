@@ -30,19 +30,6 @@ std::string segments_text(const Status& status) {
   return table(rows);
 }
 
-std::string peers_text(const Status& status) {
-  if (status.peers.empty()) return "no peers\n";
-  std::vector<std::vector<std::string>> rows{{"peer", "endpoint", "linked", "last seen", "lag"}};
-  for (const auto& peer : status.peers) {
-    std::uint64_t lag = 0;
-    for (const auto& [segment, changes] : peer.lag) lag += changes;
-    rows.push_back({printable(peer.name), printable(peer.endpoint), peer.linked ? "yes" : "no",
-                    peer.last_seen_ms == 0 ? "never" : print_time(peer.last_seen_ms),
-                    std::to_string(lag)});
-  }
-  return table(rows);
-}
-
 std::string status_text(const Status& status) {
   std::string out = table({{"name", printable(status.identity.name)},
                            {"id", status.identity.id.text()},

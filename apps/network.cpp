@@ -98,12 +98,14 @@ std::string peer_text(const PeerReport& peer) {
                     std::to_string(peer.bytes_sent) + " bytes sent, " +
                     std::to_string(peer.bytes_received) + " received\n";
   std::vector<std::vector<std::string>> rows{
-      {"  segment", "sent", "received", "removed", "refused"}};
+      {"  segment", "sent", "received", "removed", "refused", "held"}};
   for (const auto& [segment, traffic] : peer.segments) {
-    if (traffic.sent + traffic.received + traffic.removed + traffic.refused == 0) continue;
+    if (traffic.sent + traffic.received + traffic.removed + traffic.refused + traffic.held == 0) {
+      continue;
+    }
     rows.push_back({"  " + printable(segment), std::to_string(traffic.sent),
                     std::to_string(traffic.received), std::to_string(traffic.removed),
-                    std::to_string(traffic.refused)});
+                    std::to_string(traffic.refused), std::to_string(traffic.held)});
   }
   return out + (rows.size() > 1 ? table(rows) : "");
 }
@@ -125,7 +127,8 @@ int sync_exit_code(const SyncReport& report) {
   if (peers.empty()) return exit_code(ErrorCode::unavailable);
   if (std::all_of(peers.begin(), peers.end(), is_ok)) return 0;
   if (std::any_of(peers.begin(), peers.end(), is_ok)) return exit_code(ErrorCode::failed);
-  for (const ErrorCode code : {ErrorCode::denied, ErrorCode::untrusted, ErrorCode::invalid}) {
+  for (const ErrorCode code :
+       {ErrorCode::denied, ErrorCode::untrusted, ErrorCode::invalid, ErrorCode::failed}) {
     if (std::all_of(peers.begin(), peers.end(), is(code))) return exit_code(code);
   }
   return exit_code(ErrorCode::unavailable);

@@ -40,22 +40,12 @@ json::object shape(const SegmentStatus& segment) {
           {"bytes", segment.bytes}};
 }
 
-json::object shape(const PeerStatus& peer) {
-  json::object lag;
-  for (const auto& [segment, changes] : peer.lag) lag[segment] = changes;
-  return {{"name", peer.name},
-          {"id", peer.id},
-          {"endpoint", peer.endpoint},
-          {"linked", peer.linked},
-          {"last_seen_ms", peer.last_seen_ms},
-          {"lag", std::move(lag)}};
-}
-
 json::object shape(const SegmentTraffic& traffic) {
   return {{"sent", traffic.sent},
           {"received", traffic.received},
           {"removed", traffic.removed},
-          {"refused", traffic.refused}};
+          {"refused", traffic.refused},
+          {"held", traffic.held}};
 }
 
 json::object shape(const PeerReport& peer) {
@@ -75,6 +65,24 @@ json::object shape(const PeerReport& peer) {
 }
 
 }  // namespace
+
+json::object shape(const PeerStatus& peer) {
+  json::object lag;
+  for (const auto& [segment, changes] : peer.lag) lag[segment] = changes;
+  return {{"name", peer.name},
+          {"id", peer.id},
+          {"endpoint", peer.endpoint},
+          {"linked", peer.linked},
+          {"last_seen_ms", peer.last_seen_ms},
+          {"lag", std::move(lag)}};
+}
+
+json::object shape(const HeldRemoval& removal) {
+  return {{"peer", removal.peer},
+          {"segment", removal.segment},
+          {"records", removal.records},
+          {"at_ms", removal.at_ms}};
+}
 
 json::array to_json(const std::vector<std::string>& texts) {
   json::array out;

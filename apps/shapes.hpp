@@ -21,6 +21,8 @@ boost::json::object shape(const TargetBackend& target);
 boost::json::object shape(const Status& status);
 boost::json::object shape(const SyncReport& report);
 boost::json::object shape(const Change& change);
+boost::json::object shape(const HeldRemoval& removal);
+boost::json::object shape(const PeerStatus& peer);
 
 boost::json::array to_json(const std::vector<std::string>& texts);
 

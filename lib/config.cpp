@@ -18,6 +18,7 @@ namespace {
 constexpr std::uint64_t map_octets_least = std::uint64_t{1} << 20;
 constexpr std::uint64_t map_octets_greatest = std::uint64_t{1} << 46;  // of a 47-bit address space
 constexpr std::uint64_t journal_entries_greatest = 1'000'000'000;
+constexpr std::uint64_t removals_greatest = 1'000'000'000;
 constexpr std::size_t config_octets_max = std::size_t{1} << 20;
 constexpr std::size_t endpoints_max = 1'024;
 constexpr std::size_t endpoint_octets_max = 1'024;
@@ -36,6 +37,8 @@ class Reader {
         read_segments(node, config);
       } else if (key == "store") {
         read_store(node, config);
+      } else if (key == "sync") {
+        read_sync(node, config);
       } else {
         unknown(key, "");
       }
@@ -111,6 +114,20 @@ class Reader {
             number_of(entry, "store.journal_entries_max", {0, journal_entries_greatest});
       } else {
         unknown(key, "store.");
+      }
+    }
+  }
+
+  void read_sync(const toml::node& node, Config& config) const {
+    for (const auto& [key, entry] : table_of(node, "sync")) {
+      if (key == "silent_removals_max") {
+        config.silent_removals_max =
+            number_of(entry, "sync.silent_removals_max", {0, removals_greatest});
+      } else if (key == "silent_removals_percent_max") {
+        config.silent_removals_percent_max =
+            number_of(entry, "sync.silent_removals_percent_max", {0, 100});
+      } else {
+        unknown(key, "sync.");
       }
     }
   }
@@ -195,6 +212,12 @@ constexpr std::string_view default_config =
 
 # Changes remembered for each segment so that returning peers catch up quickly; 0: none.
 # journal_entries_max = 100000
+
+[sync]
+# What a returning peer lacks without having said that it removed it. Up to so many records of a segment,
+# or so many in a hundred, are removed here too; more are kept until you confirm it.
+# silent_removals_max = 1000
+# silent_removals_percent_max = 1
 
 # Further segments. scope: "shared" (replicated) or "private" (stays here); kind: "set" (records) or
 # "map" (keys and values); governed: only a shared map can be.

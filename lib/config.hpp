@@ -16,6 +16,12 @@ struct Config {
   std::uint64_t map_octets_max = lmdb::map_octets_max;  ///< store.map_octets_max, at least 1 MiB
   std::uint64_t journal_entries_max = 100'000;          ///< store.journal_entries_max, per segment; 0: no journal
 
+
+  /// sync.silent_removals_max and sync.silent_removals_percent_max: what a peer's silence may remove of
+  /// a segment during one conversation, by the larger of the two; more waits to be confirmed.
+  std::uint64_t silent_removals_max = 1'000;
+  std::uint64_t silent_removals_percent_max = 1;
+
   bool operator==(const Config&) const = default;
 };
 

@@ -42,6 +42,7 @@ class Federation::Impl final : public LinkHost {
              std::function<void(ApplyOutcome)> done) override;
   void established(const std::shared_ptr<Link>& link) override;
   void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override;
+  void hold(const Hello& peer, Hold removal) override;
   void alarm(const std::string& text) override;
   SessionConfig session_config(Role role) override;
   const Source& source() override { return source_; }

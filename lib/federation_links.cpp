@@ -3,6 +3,7 @@
 #include "crdt/error.hpp"
 #include "lib/federation_impl.hpp"
 #include "lib/peers.hpp"
+#include "lib/removals.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -81,6 +82,15 @@ void Federation::Impl::closed(const std::shared_ptr<Link>& link, const SessionRe
   count_open();
 }
 
+void Federation::Impl::hold(const Hello& peer, Hold removal) {
+  alarm("segment " + removal.segment + ": " + peer.name + " has removed " +
+        std::to_string(removal.dots.count()) +
+        " records without saying so: they are kept until confirmed (loam peers confirm-removal " +
+        peer.name + ")");
+  core_.queue.submit(hold_job(core_.shared, peer.store, std::move(removal)),
+                     CommitQueue::Full::accept);
+}
+
 void Federation::Impl::alarm(const std::string& text) {
   core_.log(LogLevel::error, "alarm: " + text);
   alarms_.push_back(text);
@@ -94,6 +104,8 @@ SessionConfig Federation::Impl::session_config(Role role) {
   config.hello.instance = core_.identity.id;
   config.hello.store = core_.shared.id();
   config.hello.name = core_.identity.name;
+  config.limits.removals_min = core_.config.silent_removals_max;
+  config.limits.removals_percent = core_.config.silent_removals_percent_max;
   config.hello.nonce = mint_packet_id(core_.now_ms()).bytes;
   return config;
 }

@@ -8,6 +8,7 @@
 #include "lib/federation.hpp"
 #include "lib/lookup.hpp"
 #include "lib/memory_impl.hpp"
+#include "lib/removals.hpp"
 #include "lib/search.hpp"
 #include "lib/write_plan.hpp"
 
@@ -239,6 +240,14 @@ TargetBackend Memory::route_memory_operation(Operation operation, std::string_vi
   const std::string& owner = impl_->core.identity.name;
   const std::string by = caller.empty() ? owner : std::string(caller);
   return loam::route_memory_operation(impl_->core.segments, operation, segment, {owner, by});
+}
+
+std::vector<HeldRemoval> Memory::held_removals() const {
+  return loam::held_removals(impl_->core);
+}
+
+std::uint64_t Memory::confirm_removal(std::string_view peer) {
+  return confirm_removals(impl_->core, peer);
 }
 
 std::map<std::string, std::string> Memory::digest(std::string_view segment) const {

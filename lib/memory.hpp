@@ -176,6 +176,7 @@ struct SegmentTraffic {
   std::uint64_t received = 0;  ///< records that were new here
   std::uint64_t removed = 0;   ///< records that died here
   std::uint64_t refused = 0;
+  std::uint64_t held = 0;      ///< records that the peer has removed, and that wait to be confirmed here
 };
 
 struct PeerReport {
@@ -212,6 +213,14 @@ struct Change {
   std::string segment;
   std::vector<std::string> ids;  ///< records or keys that are new or changed and live now
   std::uint64_t removed = 0;     ///< dots that are dead now
+};
+
+/// Records that a peer has removed without saying so, and that are kept here until that is confirmed.
+struct HeldRemoval {
+  std::string peer;  ///< its name, or the id of its store
+  std::string segment;
+  std::uint64_t records = 0;
+  std::int64_t at_ms = 0;  ///< when it was noticed
 };
 
 /// Ends its watch when it is destroyed; waits for a running callback.
@@ -340,6 +349,14 @@ class Memory {
   /// Calls back, on a thread of the library, for every committed change of the named shared segments
   /// (empty: all), also those made by other processes and peers. The callback must not block.
   Subscription watch(std::vector<std::string> segments, std::function<void(const Change&)> callback);
+
+  /// Removals that wait: a peer that returned lacks more of a segment than silence is believed for (the
+  /// configuration says how much). A truncated or forged store looks the same as a great clearing up.
+  std::vector<HeldRemoval> held_removals() const;
+
+  /// Removes what waits of a peer, here and then everywhere. Durable on return. Returns how many records
+  /// died. Throws Error(not_found) when nothing waits of that peer.
+  std::uint64_t confirm_removal(std::string_view peer);
 
   // --- exchange ------------------------------------------------------------------------------
   /// Hands out one JSON object per live record and entry, a line each without the newline. Private

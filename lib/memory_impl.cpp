@@ -3,6 +3,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "lib/lookup.hpp"
+#include "lib/peers.hpp"
 #include "lib/quarantine.hpp"
 #include "lib/write_plan.hpp"
 
@@ -11,22 +12,6 @@ namespace {
 
 // A peer that was heard within this time counts as current.
 constexpr std::int64_t current_within_ms = 60'000;
-
-struct KnownPeer {
-  StoreId store;
-  PeerRow row;
-};
-
-std::vector<KnownPeer> known_peers(const SharedReader& reader) {
-  std::vector<KnownPeer> peers;
-  lmdb::Cursor cursor = reader.txn().cursor(table::peers);
-  for (bool on = cursor.first(); on; on = cursor.next()) {
-    const auto store = StoreId::from(cursor.key());
-    if (!store) throw Error(ErrorCode::damaged, "table peers: a key does not decode");
-    peers.push_back({*store, decode_peer_row(cursor.value())});
-  }
-  return peers;
-}
 
 }  // namespace
 

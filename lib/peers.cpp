@@ -26,6 +26,17 @@ std::vector<std::string> known_endpoints(const Core& core) {
   return found;
 }
 
+std::vector<KnownPeer> known_peers(const SharedReader& reader) {
+  std::vector<KnownPeer> peers;
+  lmdb::Cursor cursor = reader.txn().cursor(table::peers);
+  for (bool on = cursor.first(); on; on = cursor.next()) {
+    const auto store = StoreId::from(cursor.key());
+    if (!store) throw Error(ErrorCode::damaged, "table peers: a key does not decode");
+    peers.push_back({*store, decode_peer_row(cursor.value())});
+  }
+  return peers;
+}
+
 PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
   PeerReport out;
   out.endpoint = endpoint;
@@ -33,12 +44,14 @@ PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
   out.ok = report.peer && report.problem.empty() && !report.untrusted;
   out.converged = out.ok && report.converged;
   if (!out.ok) out.error = report.problem.empty() ? "no answer" : report.problem;
-  out.code = report.untrusted ? ErrorCode::untrusted : ErrorCode::unavailable;
+  out.code = report.untrusted ? ErrorCode::untrusted
+             : report.holding ? ErrorCode::failed
+                              : ErrorCode::unavailable;
   out.round_trips = report.round_trips;
   out.bytes_sent = report.octets_sent;
   out.bytes_received = report.octets_received;
   for (const auto& [name, tally] : report.segments) {
-    out.segments[name] = {tally.sent, tally.received, tally.removed, tally.refused};
+    out.segments[name] = {tally.sent, tally.received, tally.removed, tally.refused, tally.held};
   }
   return out;
 }

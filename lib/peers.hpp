@@ -11,6 +11,14 @@ namespace loam {
 /// Endpoints that the configuration and the registry name, without our own.
 std::vector<std::string> known_endpoints(const Core& core);
 
+/// A row of table `peers`.
+struct KnownPeer {
+  StoreId store;
+  PeerRow row;
+};
+
+std::vector<KnownPeer> known_peers(const SharedReader& reader);
+
 /// What a finished conversation was, for whoever asked for it.
 PeerReport report_of(const std::string& endpoint, const SessionReport& report);
 

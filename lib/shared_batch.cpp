@@ -121,6 +121,30 @@ Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const Sto
   return applied;
 }
 
+void SharedBatch::hold_removal(SegmentNumber segment, const StoreId& peer, const Context& dots) {
+  for (const HeldItem& earlier : reader_.held(HeldReason::removal)) {
+    if (earlier.row.segment == segment && earlier.row.peer == peer) release(earlier.sequence);
+  }
+  HeldRow row{.reason = HeldReason::removal, .segment = segment, .peer = peer};
+  for (const auto& [actor, counters] : dots) {
+    if (const auto index = find_actor(actor)) row.dots.emplace_back(*index, counters);
+  }
+  hold(std::move(row));
+}
+
+std::uint64_t SharedBatch::confirm_removal(const HeldItem& removal) {
+  Delta delta;
+  for (const auto& [index, counters] : removal.row.dots) {
+    const ActorId actor = reader_.actor(index).id;
+    // What is not covered any more will come again, and die then.
+    const RangeSet known = context(removal.row.segment, index, actor).row.covered;
+    const RangeSet held = counters.intersect(known);
+    if (!held.empty()) delta.context.insert(actor, held);
+  }
+  release(removal.sequence);
+  return change(removal.row.segment, delta, {}).dropped;
+}
+
 void SharedBatch::set_position(SegmentNumber segment, const StoreId& peer,
                                const Position& position) {
   txn_.put(table::positions, position_key(peer, segment), encode(position));

@@ -53,6 +53,13 @@ class SharedBatch {
   /// Keeps something aside (lib/held.hpp has the bounds). Its time is set here.
   void hold(HeldRow row);
 
+  /// Keeps aside that a peer has removed these dots, in place of what it had removed of the segment
+  /// before.
+  void hold_removal(SegmentNumber segment, const StoreId& peer, const Context& dots);
+
+  /// Carries a held removal out: drops those of its dots that still live. Returns how many.
+  std::uint64_t confirm_removal(const HeldItem& removal);
+
   /// Lets go of what is kept aside; says whether there was such a row.
   bool release(std::uint64_t sequence) { return held_.release(sequence); }
 

@@ -32,6 +32,7 @@ class Doorkeeper : public LinkHost {
   void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override {
     host_.closed(link, report);
   }
+  void hold(const Hello& peer, Hold removal) override { host_.hold(peer, std::move(removal)); }
   void alarm(const std::string& text) override { host_.alarm(text); }
   SessionConfig session_config(Role role) override { return host_.session_config(role); }
   const Source& source() override { return host_.source(); }

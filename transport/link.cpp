@@ -74,6 +74,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   void perform(Send& action);
   void perform(Apply& action);
   void perform(WakeAt& action);
+  void perform(Hold& action) { host_->hold(*peer_, std::move(action)); }
   void perform(Alarm& action) { host_->alarm(action.text); }
   void perform(Close& action) { close(action.code, action.reason); }
   void applied(const ApplyOutcome& outcome, std::size_t octets);

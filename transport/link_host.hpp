@@ -26,6 +26,10 @@ class LinkHost {
   /// established.
   virtual void closed(const std::shared_ptr<Link>& link, const SessionReport& report) = 0;
 
+  /// Remembers what the peer has removed and is kept all the same, in place of what was remembered of
+  /// that peer and segment before.
+  virtual void hold(const Hello& peer, Hold removal) = 0;
+
   /// The session wants the operator to know.
   virtual void alarm(const std::string& text) = 0;
 

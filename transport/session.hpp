@@ -72,6 +72,7 @@ struct SegmentTally {
 struct SessionReport {
   std::optional<Hello> peer;  ///< absent until its hello was accepted
   bool converged = false;     ///< the last comparison of all segments found equal states
+  bool holding = false;       ///< one side keeps records that the other removed, until confirmed
   bool untrusted = false;     ///< it was refused, or refused us, as a stranger
   std::string problem;        ///< why it was closed abnormally; empty otherwise
   std::uint64_t round_trips = 0;

@@ -93,7 +93,31 @@ class Absence(Peers):
     def test_without_any_journal_the_contexts_say_it_all(self):
         for dir in (self.dir, self.beta):
             self.ok("journal", "--drop", dir=dir)
+        with open(os.path.join(self.beta, "config.toml"), "w") as config:
+            config.write(f"[sync]\nsilent_removals_max = {MANY}\n")
         self.meet(self.dir, self.beta)
+
+    def test_a_removal_that_only_silence_tells_waits_to_be_confirmed(self):
+        for dir in (self.dir, self.beta):
+            self.ok("journal", "--drop", dir=dir)
+        server, endpoint = self.serve(self.dir)
+        for _ in range(2):
+            done = self.run_loam("--json", "sync", endpoint, dir=self.beta)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            peer = json.loads(done.stdout)["peers"][0]
+            self.assertIn("until confirmed", peer["error"])
+            self.assertEqual(peer["segments"]["lessons_learned"]["held"], MANY // 2)
+            self.assertEqual(len(self.records(self.beta)), MANY + 20)
+            self.assertEqual(len(self.records(self.dir)), MANY // 2 + 20)
+            held = self.ok("peers", dir=self.beta)["held"]
+            self.assertEqual([(item["peer"], item["records"]) for item in held], [("alpha", MANY // 2)])
+        self.assertEqual(self.ok("peers", "list", dir=self.dir)["held"], [])
+        self.fails(3, "not_found", "peers", "confirm-removal", "gamma", dir=self.beta)
+        done = self.ok("peers", "confirm-removal", "alpha", dir=self.beta)
+        self.assertEqual(done["removed"], MANY // 2)
+        self.fails(3, "not_found", "peers", "confirm-removal", "alpha", dir=self.beta)
+        self.sync(self.beta, endpoint)
+        self.assert_equal_instances(self.dir, self.beta)
 
 
 class Isolation(Peers):

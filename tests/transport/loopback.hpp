@@ -101,6 +101,7 @@ class FakeHost final : public loam::LinkHost {
   std::vector<std::shared_ptr<loam::Link>> ended;
   std::vector<loam::SessionReport> reports;  ///< of the ended ones
   std::vector<std::string> alarms;
+  std::vector<loam::Hold> held;
 
   void apply(const loam::Hello& peer, loam::Apply change,
              std::function<void(loam::ApplyOutcome)> done) override {
@@ -114,6 +115,7 @@ class FakeHost final : public loam::LinkHost {
     ended.push_back(link);
     reports.push_back(report);
   }
+  void hold(const loam::Hello&, loam::Hold removal) override { held.push_back(std::move(removal)); }
   void alarm(const std::string& text) override { alarms.push_back(text); }
   loam::SessionConfig session_config(loam::Role role) override { return {role, false, hello}; }
   const loam::Source& source() override { return storage; }

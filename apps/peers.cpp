@@ -1,0 +1,60 @@
+#include <boost/json/value.hpp>
+
+#include "apps/look.hpp"
+#include "apps/shapes.hpp"
+#include "apps/text.hpp"
+#include "apps/time_text.hpp"
+
+namespace loam::cli {
+
+std::string peers_text(const Status& status) {
+  if (status.peers.empty()) return "no peers\n";
+  std::vector<std::vector<std::string>> rows{{"peer", "endpoint", "linked", "last seen", "lag"}};
+  for (const auto& peer : status.peers) {
+    std::uint64_t lag = 0;
+    for (const auto& [segment, changes] : peer.lag) lag += changes;
+    rows.push_back({printable(peer.name), printable(peer.endpoint), peer.linked ? "yes" : "no",
+                    peer.last_seen_ms == 0 ? "never" : print_time(peer.last_seen_ms),
+                    std::to_string(lag)});
+  }
+  return table(rows);
+}
+
+namespace {
+
+std::string held_text(const std::vector<HeldRemoval>& held) {
+  std::string out;
+  for (const HeldRemoval& removal : held) {
+    out += printable(removal.peer) + " has removed " + std::to_string(removal.records) +
+           " records of " + printable(removal.segment) + " without saying so (" +
+           print_time(removal.at_ms) + "): kept until you confirm it: loam peers confirm-removal " +
+           printable(removal.peer) + "\n";
+  }
+  return out;
+}
+
+int list(const Shell& shell) {
+  const Memory memory = open_memory(shell);
+  const Status status = memory.status();
+  const std::vector<HeldRemoval> held = memory.held_removals();
+  boost::json::array items;
+  for (const PeerStatus& peer : status.peers) items.push_back(shape(peer));
+  boost::json::array waiting;
+  for (const HeldRemoval& removal : held) waiting.push_back(shape(removal));
+  answer(shell, {{"items", std::move(items)}, {"held", std::move(waiting)}, {"next", nullptr}},
+         peers_text(status) + held_text(held));
+  return 0;
+}
+
+}  // namespace
+
+int run(const command::Peers& peers, const Shell& shell) {
+  if (peers.confirm.empty()) return list(shell);
+  Memory memory = open_memory(shell);
+  const std::uint64_t removed = memory.confirm_removal(peers.confirm);
+  answer(shell, {{"peer", peers.confirm}, {"removed", removed}},
+         "removed " + std::to_string(removed) + " records as " + printable(peers.confirm) + " had\n");
+  return 0;
+}
+
+}  // namespace loam::cli
