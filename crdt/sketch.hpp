@@ -60,14 +60,14 @@ class Sketch {
 /// How many cells tell that many differences in 99 of 100 cases.
 std::size_t cells_for(std::uint64_t differences) noexcept;
 
-/// Estimates how many items two sets differ by, within some 30 %, whatever the sets' sizes: items
+/// Estimates how many items two sets differ by, within a third or so, whatever the sets' sizes: items
 /// are sampled in halving shares, each share thrown into buckets, and the buckets that differ are
 /// counted (Whang et al., "A linear-time probabilistic counting algorithm", 1990; Eppstein et al.,
 /// "What's the difference?", 2011). A value.
 class DifferenceEstimate {
  public:
-  static constexpr std::size_t shares = 20;
-  static constexpr std::size_t buckets = 24;
+  static constexpr std::size_t shares = 16;
+  static constexpr std::size_t buckets = 16;
   static constexpr std::size_t octets_size = shares * buckets;
 
   DifferenceEstimate() : octets_(octets_size) {}

@@ -105,6 +105,10 @@ std::uint64_t SharedBatch::quarantine(std::set<std::uint64_t> sequences) {
     return at.key().size() == 18 && segments.contains(load_u16(at.key().data() + 16));
   });
   for (const Bytes& key : keys) txn_.erase(table::positions, key);
+  // Sessions that are under way compare anew: what they have told peers to be covered no longer is.
+  for (const SegmentNumber number : segments) {
+    segment(number).row.state.journal = store_.new_journal_id();
+  }
   quarantines_ = quarantines() + 1;
   write_quarantines(txn_, *quarantines_);
   return placed.size();

@@ -10,8 +10,9 @@
 namespace loam {
 namespace {
 
-// Octets of an item in a list.
+// Octets of an item in a list, and what it takes to tell of an actor by its rows, about.
 constexpr std::size_t item_octets = 8;
+constexpr std::size_t row_octets = 100;
 
 std::uint64_t distance(std::uint64_t left, std::uint64_t right) noexcept {
   return left > right ? left - right : right - left;
@@ -39,8 +40,8 @@ void Comparison::begin(std::uint64_t number) {
   key_ = hash128("loam compare 1", {seed_, bytes_of(segment_), bytes_of(std::to_string(number))});
   live_.begin(number, key_);
   stage_ = Stage::waiting;
-  base_said_ = tried_all_ = answered_ = all_named_ = false;
-  expected_ = 0;
+  base_said_ = tried_all_ = tried_again_ = answered_ = all_named_ = false;
+  expected_ = asked_cells_ = 0;
   merged_ = sent_ = compared_ = 0;
   held_ = 0;
   differing_.clear();
@@ -117,6 +118,8 @@ void Comparison::received(const CompareFrame& frame, Outbound& out) {
   } else if (frame.number < number_) {
     return;  // of a comparison that was given up
   }
+  const bool is_unanswered = stage_ == Stage::settling && live_.awaits_question() && tried_all_;
+  if (is_unanswered) compare_contexts();  // the peer could not ask about everything
   if (frame.number > number_ || stage_ != Stage::waiting) {
     throw Error(ErrorCode::invalid, "compare: out of order");
   }
@@ -167,9 +170,11 @@ void Comparison::answer_undecided(const CompareFrame& frame, Outbound& out) {
   if (!ask_all(frame, expected_ / 2, out)) send_summary(out);
 }
 
-// A sketch that is large enough for what is expected, once; else the whole list.
+// A sketch that is large enough for what is expected; from a dialler, to whom the peer's own did not tell
+// enough, one that is enough for much more. Once each; then the whole list.
 void Comparison::send_summary(Outbound& out) {
-  const std::size_t cells = cells_for(expected_ + expected_ / 4);
+  const std::size_t cells =
+      cells_for(role_ == Role::listener ? expected_ + expected_ / 4 : 4 * expected_);
   const bool is_list_cheaper = cells * Sketch::cell_octets >= own_.size() * item_octets;
   if (is_list_cheaper || cells > out.limits().cells_max || std::exchange(answered_, true)) {
     return list_items(out);
@@ -188,29 +193,46 @@ void Comparison::compare_contexts() {
   live_.begin(number_, key_);
   stage_ = Stage::waiting;
   tried_all_ = true;
+  base_said_ = false;
   merged_ = sent_ = compared_ = 0;
   differing_.clear();
   named_.clear();
 }
 
-// One sketch of all dots, where both sides cover the same and many actors differ. A dialler's
-// context may have grown since it told its root, so it is the listener that asks.
+// One sketch of all dots, where both sides cover the same and many actors differ. It is the listener's
+// decision, because a dialler's context may have grown since it told its root. Whoever has fewer records
+// asks: then the other finds what it has to remove, and has little to answer.
 bool Comparison::ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound& out) {
   if (role_ == Role::dialler || tried_all_ || frame.context != state_.roots.context) return false;
   if (dots < out.limits().many_actors) return false;
   tried_all_ = true;
   expected_ = 2 * dots;
-  // The estimate may be somewhat low; a difference of that many records is a fact.
+  // Where one side alone has removed, the difference of their records is exact, and better than the
+  // estimate that it resembles.
   const std::uint64_t surplus = distance(state_.records, frame.records);
-  dots = std::max(dots + dots / 4, surplus);
-  if (!live_.ask_all(state_, unsaid_base(), dots, out)) {
-    base_said_ = false;
+  const bool is_exact = surplus >= dots || dots - surplus < dots / 3;
+  const std::size_t cells = cells_for(is_exact ? surplus : dots + dots / 4);
+  if (cells > out.limits().cells_max) return false;
+  asked_cells_ = cells;
+  if (frame.records < state_.records) {
+    live_.want_all(unsaid_base(), cells, out);
+  } else if (!live_.ask_all(state_, Position{state_.journal, state_.head}, cells, out)) {
     return false;
   }
+  base_said_ = true;
   differing_.clear();
   named_.clear();
   rows_done(out);
   return true;
+}
+
+// A sketch of everything told too little. A larger one is tried once, unless rows cost less.
+bool Comparison::ask_all_again(Outbound& out) {
+  const std::size_t cells = 4 * asked_cells_;
+  const std::uint64_t rows = std::max<std::uint64_t>(expected_, asked_cells_) * row_octets;
+  if (std::exchange(tried_again_, true) || cells > out.limits().cells_max) return false;
+  if (cells * Sketch::cell_octets > rows) return false;
+  return live_.ask_all(state_, Position{state_.journal, state_.head}, cells, out);
 }
 
 std::optional<Position> Comparison::unsaid_base() {
@@ -221,21 +243,37 @@ std::optional<Position> Comparison::unsaid_base() {
 // ---------------------------------------------------------------- which dots differ
 
 void Comparison::received(const LiveFrame& frame, Outbound& out) {
+  using Form = LiveFrame::Form;
   if (frame.number < number_) return;
-  const bool is_all = frame.form == LiveFrame::Form::all;
-  const bool is_first = is_all && role_ == Role::dialler && stage_ == Stage::waiting;
-  if (frame.number > number_ || (is_all ? !is_first : stage_ != Stage::settling)) {
+  const bool is_of_all = frame.form == Form::all || frame.form == Form::wanted;
+  // A larger sketch may follow one that told too little, from either side.
+  const bool is_again = frame.form == Form::all && tried_all_;
+  const bool begins =
+      is_of_all && stage_ == Stage::waiting && (role_ == Role::dialler || is_again);
+  const bool goes_on = stage_ == Stage::settling && (!is_of_all || live_.awaits_question());
+  if (frame.number > number_ || (!begins && !goes_on)) {
     throw Error(ErrorCode::invalid, "live: out of order");
   }
-  if (is_all) {
+  if (begins) {
     if (frame.base) follower_.set_base(*frame.base);
     if (!follower_.has_base()) throw Error(ErrorCode::invalid, "live: without a base");
     tried_all_ = true;
     rows_done(out);
   }
+  if (frame.form == Form::wanted) return answer_wanted(frame, out);
   const bool is_answered = live_.answer(frame, {state_.journal, state_.head}, feed_, out);
   // What the peer still streams is older than the base that it will name once more.
-  if (is_all && !is_answered) compare_contexts();
+  if (is_of_all && !is_answered) compare_contexts();
+}
+
+void Comparison::answer_wanted(const LiveFrame& frame, Outbound& out) {
+  const std::uint64_t cells = std::min<std::uint64_t>(frame.wanted, out.limits().cells_max);
+  asked_cells_ = static_cast<std::size_t>(cells);
+  expected_ = cells;
+  if (live_.ask_all(state_, Position{state_.journal, state_.head}, asked_cells_, out)) return;
+  // The peer streams already, and names its base anew once it has heard of this.
+  compare_contexts();
+  send_summary(out);
 }
 
 void Comparison::received(const DeadFrame& frame, Outbound& out) {
@@ -247,7 +285,11 @@ void Comparison::received(const DeadFrame& frame, Outbound& out) {
   const Position base = follower_.base();
   compare_contexts();
   follower_.set_base(base);
-  send_summary(out);
+  if (ask_all_again(out)) {
+    rows_done(out);
+  } else {
+    send_summary(out);
+  }
 }
 
 void Comparison::settle(Outbound& out) {

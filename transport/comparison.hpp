@@ -65,6 +65,8 @@ class Comparison {
   void compare_contexts();
   void resolved(const CompareFrame& frame, Outbound& out);
   bool ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound& out);
+  bool ask_all_again(Outbound& out);
+  void answer_wanted(const LiveFrame& frame, Outbound& out);
   void list_items(Outbound& out);
   void send_part(Outbound& out);
   void take_names(const ContextFrame& frame);
@@ -94,6 +96,8 @@ class Comparison {
   std::vector<Item> own_;      ///< one for each of our actors, ascending by item
   bool base_said_ = false;
   bool tried_all_ = false;     ///< one sketch of everything was tried
+  bool tried_again_ = false;   ///< a larger one, too
+  std::size_t asked_cells_ = 0;
   bool answered_ = false;      ///< our own sketch was sent in answer to the peer's
   std::uint64_t expected_ = 0; ///< items that differ, on both sides
 

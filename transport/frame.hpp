@@ -145,12 +145,14 @@ struct LiveSet {
 };
 
 /// Which dots live at the sender: set by set, or as one sketch of all dots that are meant. Answered
-/// by one DeadFrame.
+/// by one DeadFrame. Whoever has more records does well to want the other to ask: then the answer
+/// names little.
 struct LiveFrame {
   enum class Form : std::uint8_t {
     sets,    ///< the live sets
     sketch,  ///< of the common counters of the sets; their live parts and fingerprints are left out
     all,     ///< a sketch of all live dots: both sides cover the same; no sets
+    wanted,  ///< no question: please ask about all, in a sketch of so many cells
   };
   std::uint64_t index = 0;
   std::uint64_t number = 0;
@@ -159,6 +161,7 @@ struct LiveFrame {
   std::optional<Position> base;  ///< as in ContextFrame
   std::vector<LiveSet> sets;
   Bytes cells;
+  std::uint64_t wanted = 0;  ///< cells of the sketch that is wanted
 
   bool operator==(const LiveFrame&) const = default;
 };

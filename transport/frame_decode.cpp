@@ -227,7 +227,7 @@ LiveFrame read_live(Elements& from) {
   const std::uint64_t bits = from.number();
   frame.more = (bits & more_bit) != 0;
   const std::uint64_t form = bits >> 1;
-  if (form > static_cast<std::uint64_t>(LiveFrame::Form::all)) reject("live: unknown form");
+  if (form > static_cast<std::uint64_t>(LiveFrame::Form::wanted)) reject("live: unknown form");
   frame.form = static_cast<LiveFrame::Form>(form);
   frame.base = from.optional_position();
   for (const Value& value : from.array()) {
@@ -249,10 +249,13 @@ LiveFrame read_live(Elements& from) {
   }
   frame.cells = from.any_octets();
   if (frame.cells.size() % Sketch::cell_octets != 0) reject("live: part of a cell");
-  if ((frame.form == LiveFrame::Form::sets) != frame.cells.empty()) {
-    reject("live: a sketch has cells, and sets have none");
-  }
-  if (frame.form == LiveFrame::Form::all && !frame.sets.empty()) reject("live: all, and sets");
+  frame.wanted = from.number();
+  using Form = LiveFrame::Form;
+  const bool has_cells = frame.form == Form::sketch || frame.form == Form::all;
+  if (has_cells == frame.cells.empty()) reject("live: a sketch has cells, and nothing else has");
+  const bool has_sets = frame.form == Form::sets || frame.form == Form::sketch;
+  if (!has_sets && !frame.sets.empty()) reject("live: sets, where all is meant");
+  if ((frame.form == Form::wanted) != (frame.wanted > 0)) reject("live: cells are not wanted");
   return frame;
 }
 

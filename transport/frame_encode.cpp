@@ -138,7 +138,7 @@ struct Encoder {
   }
 
   void operator()(const LiveFrame& frame) {
-    begin(Type::live, 6).number(frame.index).number(frame.number);
+    begin(Type::live, 7).number(frame.index).number(frame.number);
     writer.number(static_cast<std::uint64_t>(frame.form) << 1 | (frame.more ? more_bit : 0));
     optional_position(frame.base);
     const bool is_told = frame.form == LiveFrame::Form::sets;
@@ -150,7 +150,7 @@ struct Encoder {
       live(set);
       fingerprint(set.fingerprint);
     }
-    writer.octets(frame.cells);
+    writer.octets(frame.cells).number(frame.wanted);
   }
 
   void operator()(const DeadFrame& frame) {

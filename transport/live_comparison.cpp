@@ -87,7 +87,7 @@ void LiveComparison::ask_sketch(std::vector<Difference> about, std::uint64_t dot
   each_live(frame.sets, false, {}, [&](const Dot& dot) { sketch.add(sketch_item(key_, dot)); });
   if (!covers(frame.sets)) return ask_sets(std::move(about), out);
   frame.cells = sketch.octets();
-  questions_.push_back({frame.form, std::move(about), dots});
+  questions_.push_back({frame.form, std::move(about)});
   out.send_counted(frame);
 }
 
@@ -130,19 +130,27 @@ void LiveComparison::ask_sets(std::vector<Difference> about, Outbound& out) {
 }
 
 bool LiveComparison::ask_all(const SegmentState& state, const std::optional<Position>& base,
-                             std::uint64_t dots, Outbound& out) {
-  const std::size_t cells = cells_for(dots);
-  if (cells > out.limits().cells_max || cells * Sketch::cell_octets > state.records * told_octets) return false;
+                             std::size_t cells, Outbound& out) {
   Sketch sketch(cells);
   each_live({}, true, {}, [&](const Dot& dot) { sketch.add(sketch_item(key_, dot)); });
   if (source_.state(segment_) != state) return false;
-  questions_.push_back({LiveFrame::Form::all, {}, dots});
+  questions_.push_back({LiveFrame::Form::all, {}});
   out.send_counted(LiveFrame{.index = index_,
                              .number = number_,
                              .form = LiveFrame::Form::all,
                              .base = base,
                              .cells = sketch.octets()});
   return true;
+}
+
+void LiveComparison::want_all(const std::optional<Position>& base, std::size_t cells,
+                              Outbound& out) {
+  awaits_question_ = true;
+  out.send_counted(LiveFrame{.index = index_,
+                             .number = number_,
+                             .form = LiveFrame::Form::wanted,
+                             .base = base,
+                             .wanted = cells});
 }
 
 // ---------------------------------------------------------------- answering

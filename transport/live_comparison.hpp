@@ -37,17 +37,22 @@ class LiveComparison {
   /// Asks about all differences that were told, in the way that costs least.
   void ask(Outbound& out);
 
-  /// Asks about every dot, in one sketch: both sides cover the same as long as ours is in `state`.
-  /// False: it no longer is, or the sketch would be too large.
-  bool ask_all(const SegmentState& state, const std::optional<Position>& base, std::uint64_t dots,
+  /// Asks about every dot, in one sketch of so many cells: both sides cover the same as long as ours is
+  /// in `state`. False: it no longer is.
+  bool ask_all(const SegmentState& state, const std::optional<Position>& base, std::size_t cells,
                Outbound& out);
+
+  /// Lets the peer ask about every dot.
+  void want_all(const std::optional<Position>& base, std::size_t cells, Outbound& out);
 
   /// Answers a question. `base` is where our journal stood when both sides covered the same. False:
   /// the question could not be answered, and another will come.
   bool answer(const LiveFrame& question, const Position& base, Feed& feed, Outbound& out);
 
-  /// Takes an answer. False: a sketch of everything told too little, so the contexts are needed.
+  /// Takes an answer. False: a sketch of everything told too little.
   bool received(const DeadFrame& answer, Outbound& out);
+
+  bool awaits_question() const noexcept { return awaits_question_; }
 
   /// Whether no answer and no second question is awaited.
   bool is_settled() const noexcept { return questions_.empty() && !awaits_question_; }
@@ -59,7 +64,6 @@ class LiveComparison {
   struct Question {
     LiveFrame::Form form = LiveFrame::Form::sets;
     std::vector<Difference> about;  ///< empty: everything
-    std::uint64_t dots = 0;         ///< how many differences were expected
   };
 
   void ask_sets(std::vector<Difference> about, Outbound& out);

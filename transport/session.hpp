@@ -28,9 +28,9 @@ struct SessionLimits {
   std::size_t journal_page_dots = 4'096;             ///< dots of the journal entries read at once
   std::size_t frame_sets = 512;                      ///< actors in one question
   std::size_t listed_actors = 100;    ///< up to so many are compared one by one, not by a sketch
-  std::size_t first_cells = 40;       ///< of the first sketch: tells some two dozen differences
+  std::size_t first_cells = 16;       ///< of the first sketch: tells some five differences
   std::size_t cells_max = std::size_t{80} << 10;  ///< of any sketch
-  std::uint64_t many_actors = 48;     ///< more that differ: one sketch of all dots is tried
+  std::uint64_t many_actors = 8;      ///< more that differ: one sketch of all dots is tried
   std::uint64_t set_counters = 4'096; ///< most counters of one live set
   std::size_t frame_ranges = 2'000;  ///< ranges of counters of one actor in one frame
 

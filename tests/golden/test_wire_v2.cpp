@@ -66,7 +66,7 @@ loam::CompareFrame compare_sketch() {
   loam::CompareFrame frame{.index = 1, .number = 1, .base = base, .context = fingerprint(0x80)};
   frame.actors = 100'000;
   frame.records = 1'000'000;
-  for (unsigned i = 0; i < 480; ++i) frame.estimate.push_back(static_cast<std::byte>(i % 251));
+  for (unsigned i = 0; i < 256; ++i) frame.estimate.push_back(static_cast<std::byte>(i % 251));
   frame.cells = cells();
   return frame;
 }
@@ -116,6 +116,11 @@ std::map<std::string, Frame> frames() {
       {"live_sets", live_sets()},
       {"live_sketch", live_sketch(LiveFrame::Form::sketch)},
       {"live_all", live_sketch(LiveFrame::Form::all)},
+      {"live_wanted", LiveFrame{.index = 1,
+                                .number = 1,
+                                .form = LiveFrame::Form::wanted,
+                                .base = base,
+                                .wanted = 177}},
       {"dead_dots", dead_dots()},
       {"dead_items", loam::DeadFrame{.index = 1, .number = 1, .items = {1, ~std::uint64_t{0}}}},
       {"dead_undecided", loam::DeadFrame{.index = 1, .number = 1, .undecided = true}},

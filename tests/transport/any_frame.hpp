@@ -115,10 +115,14 @@ inline loam::ContextFrame any_context(Gen& gen) {
 
 inline loam::LiveFrame any_live(Gen& gen) {
   loam::LiveFrame frame{.index = gen.number(), .number = gen.below(3)};
-  frame.form = static_cast<loam::LiveFrame::Form>(gen.below(3));
+  frame.form = static_cast<loam::LiveFrame::Form>(gen.below(4));
   frame.more = gen.coin();
   frame.base = any_base(gen);
   const bool is_told = frame.form == loam::LiveFrame::Form::sets;
+  if (frame.form == loam::LiveFrame::Form::wanted) {
+    frame.wanted = 1 + gen.below(300);
+    return frame;
+  }
   if (!is_told) frame.cells = any_cells(gen);
   if (frame.form == loam::LiveFrame::Form::all) return frame;
   for (std::size_t left = gen.index(4); left > 0; --left) {

@@ -61,6 +61,7 @@ class Peer final : public loam::Source {
   }
 
   Broken broken;
+  mutable std::uint64_t rows_read = 0;  ///< of contexts, live dots, journal entries and records
   bool slices_overshoot = false;  ///< the record that exceeds the limit of a slice is still in it
 
   const loam::StoreId& id() const noexcept { return id_; }
@@ -160,6 +161,7 @@ class Peer final : public loam::Source {
     assert(after >= segment.floor && after < segment.head);
     loam::JournalPage page{{}, after};
     for (const Entry& entry : segment.entries) {
+      ++rows_read;
       if (entry.sequence <= after) continue;
       if (page.changed.count() >= dots_max) return page;
       page.upto = entry.sequence;
@@ -177,6 +179,7 @@ class Peer final : public loam::Source {
     const loam::MemoryStore& store = this->store(name);
     const auto& all = store.context().actors();
     std::vector<loam::ActorState> found;
+    const std::uint64_t rows_before = rows_read;
     for (auto actor = after ? all.upper_bound(*after) : all.begin();
          actor != all.end() && found.size() < max; ++actor) {
       loam::ActorState state{actor->first, actor->second, 0, {}};
@@ -184,6 +187,7 @@ class Peer final : public loam::Source {
       state.live = live_fingerprint(name, actor->first, actor->second);
       found.push_back(std::move(state));
     }
+    rows_read = rows_before + 1 + found.size();  // the store keeps counts and fingerprints
     return found;
   }
 
@@ -199,6 +203,7 @@ class Peer final : public loam::Source {
       const auto end = store.live().upper_bound({actor, range.last});
       auto live = store.live().lower_bound({actor, range.first});
       for (; live != end && !stop; ++live) {
+        ++rows_read;
         const std::size_t records = slice.delta.live.size();
         const std::size_t needed = slices_overshoot ? octets + 1 : octets + live->second.size();
         if (records > 0 && (needed > octets_max || records >= records_max)) {
@@ -264,8 +269,10 @@ class Peer final : public loam::Source {
     const auto& live = store(name).live();
     for (const loam::Range& range : selected) {
       const auto end = live.upper_bound({actor, range.last});
-      for (auto entry = live.lower_bound({actor, range.first}); entry != end; ++entry)
+      for (auto entry = live.lower_bound({actor, range.first}); entry != end; ++entry) {
+        ++rows_read;
         visit(*entry);
+      }
     }
   }
 

@@ -209,7 +209,8 @@ void Simulation::count(const Sent& sent) {
     const auto form = live->form;
     ++coverage_[form == loam::LiveFrame::Form::sets     ? "live: sets"
                 : form == loam::LiveFrame::Form::sketch ? "live: sketch"
-                                                        : "live: all"];
+                : form == loam::LiveFrame::Form::all    ? "live: all"
+                                                        : "live: all is wanted"];
     if (live->more) ++coverage_["live: with more to come"];
   } else if (const auto* dead = std::get_if<loam::DeadFrame>(&frame)) {
     if (dead->undecided) ++coverage_["dead: undecided"];

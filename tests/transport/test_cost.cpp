@@ -211,20 +211,3 @@ TEST_CASE(
   CHECK(cost.beyond() <= 24 * 100 + 1'000);
   CHECK(cost.round_trips <= 2);
 }
-
-TEST_CASE("what a comparison costs for each actor that ever wrote") {
-  Peer left = peer(1);
-  Peer right = peer(2);
-  constexpr unsigned actors = 2'000;
-  for (unsigned i = 0; i < actors; ++i) {
-    left.become({loam::hash128("test many", {loam::bytes_of(std::to_string(i))})});
-    add(left, i, i);
-  }
-  sync(left, right);
-  left.truncate(lessons, left.state(lessons).head);
-  add(left, actors, actors);
-  left.truncate(lessons, left.state(lessons).head);
-  const Cost cost = sync(left, right);
-  report("one add without a journal among 2,000 actors", cost);
-  CHECK(cost.beyond() <= 48 * actors);  // the hash tree over actors is still to come
-}

@@ -236,7 +236,10 @@ TEST_CASE("frames of a comparison out of order end the conversation") {
     CHECK(end(sets, 3) == "1002 invalid");
   }
   SUBCASE("a sketch of everything from a dialler") {
+    LiveFrame wanted{.index = lessons_index, .number = 1, .form = LiveFrame::Form::wanted};
+    wanted.wanted = 9;
     for (const int steps : {0, 1, 2, 3}) CHECK(end(all, steps) == "1002 invalid");
+    for (const int steps : {0, 1, 2, 3}) CHECK(end(wanted, steps) == "1002 invalid");
   }
   SUBCASE("an answer to no question") {
     for (const int steps : {0, 1, 2, 3}) CHECK(end(dead, steps) == "1002 invalid");
