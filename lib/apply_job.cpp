@@ -37,8 +37,10 @@ void Task::run(SharedBatch& batch) {
     throw;
   }
   if (change.position) batch.set_position(segment, peer, *change.position);
+  // A clone that was seen stays seen when the transaction is run again.
+  const bool cloned = outcome.cloned || batch.saw_clone();
   outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(),
-             std::nullopt};
+             std::nullopt, cloned};
 }
 
 void Task::end(const std::exception_ptr& failure) {

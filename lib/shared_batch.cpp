@@ -110,7 +110,24 @@ Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Autho
         kind == Kind::set ? view_set_record(record).stamp : decode_map_record(record).stamp;
     clock_.observe(stamp, now_ms_);
   }
-  return change(segment, delta, origin);
+  const std::optional<ActorId> own = store_.live_actor(quarantines());
+  const bool is_told_news = own && is_news(segment, *own, delta.context.of(*own));
+  Applied applied = change(segment, delta, origin);
+  const bool is_contradicted =
+      own && std::any_of(applied.equivocated.begin(), applied.equivocated.end(),
+                         [&](const Dot& dot) { return dot.actor == *own; });
+  if (is_told_news || is_contradicted) {
+    saw_clone_ = true;
+    store_.renew_actor();
+  }
+  return applied;
+}
+
+// Whether a peer that knows these counters of an actor knows more than we do.
+bool SharedBatch::is_news(SegmentNumber segment, const ActorId& actor, const RangeSet& counters) {
+  if (counters.empty()) return false;
+  const auto index = find_actor(actor);
+  return !index || !context(segment, *index, actor).row.covered.contains(counters);
 }
 
 Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin) {

@@ -42,9 +42,13 @@ class SharedBatch {
   /// value. Erasing a key without one throws Error(not_found).
   bool put(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
 
-  /// Joins what a peer sent. Throws Error(untrusted) when an actor is claimed for two instances.
+  /// Joins what a peer sent. Throws Error(untrusted) when an actor is claimed for two instances. What
+  /// shows that somebody else writes as this session's actor makes the session give it up.
   Applied join(SegmentNumber segment, const Delta& delta, const Authors& authors,
                const StoreId& origin);
+
+  /// Whether a join showed that this instance was copied while it ran.
+  bool saw_clone() const noexcept { return saw_clone_; }
 
   void set_position(SegmentNumber segment, const StoreId& peer, const Position& position);
 
@@ -108,6 +112,7 @@ class SharedBatch {
   std::uint64_t quarantines();
   void index_fresh();
   Hlc stamp(Hlc after);
+  bool is_news(SegmentNumber segment, const ActorId& actor, const RangeSet& counters);
   Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin);
   void write_journal(SegmentNumber number, const StoreId& origin, const Context& changed);
   void trim_journal(SegmentNumber number, SegmentCache& cache);
@@ -121,6 +126,7 @@ class SharedBatch {
   Hlc clock_loaded_;
   std::optional<std::uint64_t> sequence_;
   std::optional<std::uint64_t> quarantines_;
+  bool saw_clone_ = false;
   std::map<SegmentNumber, SegmentCache> segments_;
   std::map<std::pair<SegmentNumber, ActorIndex>, ContextCache> contexts_;
   mutable std::map<ActorId, ActorIndex> actors_;

@@ -40,6 +40,11 @@ class SharedStore {
   /// The same; a new one when the store has another number of quarantines than it was minted under.
   const ActorId& own_actor(std::int64_t now_ms, std::uint64_t quarantines);
 
+  /// The actor of this session, if it has written and goes on under it. Writer thread only.
+  std::optional<ActorId> live_actor(std::uint64_t quarantines) const {
+    return quarantines == quarantines_ ? actor_ : std::nullopt;
+  }
+
   /// Gives this session's actor up: the next write goes on under a new one. Writer thread only.
   void renew_actor() noexcept { actor_.reset(); }
 
