@@ -17,9 +17,12 @@ SessionLimits small_limits(Gen& gen) {
   limits.chunk_records = gen.between(1, 8);
   limits.part_actors = gen.between(1, 4);
   limits.part_octets = gen.between(1, 300);
-  limits.actors_page = gen.between(1, 4);
   limits.journal_page_dots = gen.between(1, 8);
-  limits.summaries = gen.between(1, 3);
+  limits.frame_sets = gen.between(1, 3);
+  limits.listed_actors = gen.below(8);
+  limits.first_cells = gen.between(1, 12);
+  limits.many_actors = gen.between(1, 6);
+  limits.set_counters = gen.between(1, 8);
   limits.frame_ranges = gen.between(1, 3);
   limits.window_octets = gen.between(1, 2'000);
   limits.burst_octets = gen.between(1, 2'000);
@@ -108,6 +111,8 @@ void World::perform(Link& link, int side, std::vector<Action> actions) {
       apply(link, side, std::move(*change));
     } else if (const auto* wake = std::get_if<WakeAt>(&action)) {
       end.wake = wake->when;
+    } else if (std::holds_alternative<Hold>(action)) {
+      trace_.expect(false, "removals are held although they are few");
     } else if (const auto* alarm = std::get_if<Alarm>(&action)) {
       check_alarm(*replicas_[end.replica], alarm->text);
     } else {
