@@ -108,6 +108,29 @@ void World::check_claims(const Replica& replica, const Apply& change) {
   }
 }
 
+namespace {
+
+// Parts of a comparison count against the window as chunks do.
+bool is_counted_part(const Frame& frame) {
+  return std::holds_alternative<CompareFrame>(frame) ||
+         std::holds_alternative<ContextFrame>(frame) || std::holds_alternative<LiveFrame>(frame);
+}
+
+}  // namespace
+
+void World::meet_part(const Frame& frame) {
+  if (const auto* compare = std::get_if<CompareFrame>(&frame)) {
+    trace_.met(compare->cells.empty() ? "actors were listed" : "actors were sketched");
+  } else if (const auto* context = std::get_if<ContextFrame>(&frame)) {
+    if (!context->end) trace_.met("a context in parts");
+    if (!context->named.empty()) trace_.met("actors were named");
+  } else if (const auto* live = std::get_if<LiveFrame>(&frame)) {
+    if (live->form == LiveFrame::Form::sets) trace_.met("live sets were told");
+    if (live->form == LiveFrame::Form::sketch) trace_.met("live dots were sketched");
+    if (live->form == LiveFrame::Form::all) trace_.met("all live dots were sketched");
+  }
+}
+
 void World::check_frame(Link& link, int side, const Bytes& octets) {
   End& from = link.ends[static_cast<std::size_t>(side)];
   End& to = link.ends[static_cast<std::size_t>(1 - side)];
@@ -130,6 +153,10 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
     if (flying + octets.size() >= from.limits.window_octets) trace_.met("a window closed");
     if (delta->delta.context.actors().size() > 1) trace_.met("a chunk of several actors");
     check_chunk(from, from.segments[delta->index], delta->delta);
+  } else if (is_counted_part(frame)) {
+    from.largest_chunk = std::max(from.largest_chunk, octets.size());
+    from.chunk_octets += octets.size();
+    meet_part(frame);
   } else if (const auto* ack = std::get_if<AckFrame>(&frame)) {
     to.acked_octets = ack->octets;
   } else if (std::holds_alternative<Ping>(frame)) {

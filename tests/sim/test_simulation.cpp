@@ -24,6 +24,7 @@ const std::vector<const char*> markers_expected{
     "a chunk was refused",
     "a clean stop",
     "a clock jumped backwards",
+    "a context in parts",
     "a commit of several jobs",
     "a commit that may be durable or not",
     "a crash after a commit, before it was told",
@@ -51,7 +52,13 @@ const std::vector<const char*> markers_expected{
     "a stored record was damaged",
     "a window closed",
     "a write to the disk failed",
+    "actors were listed",
+    "actors were named",
+    "actors were sketched",
+    "all live dots were sketched",
     "frames were lost with their link",
+    "live dots were sketched",
+    "live sets were told",
     "many writes in one commit",
     "one direction of a link stalls",
     "one dot with two contents",
@@ -64,7 +71,7 @@ const std::vector<const char*> markers_expected{
 };
 
 constexpr const char* seeds_file = "tests/sim/seeds.txt";
-constexpr int seeds_by_default = 300;
+constexpr int seeds_by_default = 2'000;
 
 std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
   const char* text = test::environment(name);

@@ -147,6 +147,7 @@ class World {
   void check_journal(Replica& replica, const Judgement& judgement);
   void check_positions(const Replica& replica, const Judgement& judgement);
   void check_claims(const Replica& replica, const Apply& change);
+  void meet_part(const Frame& frame);
   void check_frame(Link& link, int side, const Bytes& frame);
   void check_chunk(const End& from, const std::string& segment, const Delta& delta);
   void check_close(const Link& link, int side);
