@@ -59,12 +59,14 @@ std::shared_ptr<Env> Env::open(const EnvOptions& options) {
   Descriptor directory = open_directory(options.dir, true);
   const DirectoryKey key = key_of(directory, options.dir);
   OpenEnvironments& open = open_environments();
+  std::shared_ptr<Env> env;  // ends after the lock: its end takes the lock
   std::unique_lock lock(open.mutex);
   for (;;) {
     const auto found = open.entries.find(key);
     // What a parent process had open is not ours: a forked child opens its own.
     if (found == open.entries.end() || found->second.process != getpid()) break;
-    if (auto env = found->second.env.lock()) {
+    env = found->second.env.lock();
+    if (env) {
       env->state_->check_usable();
       env->state_->check_writable();
       check_same_tables(*env->state_, options);
@@ -72,7 +74,7 @@ std::shared_ptr<Env> Env::open(const EnvOptions& options) {
     }
     open.closed.wait(lock);
   }
-  auto env = std::make_shared<Env>(std::make_unique<EnvState>(options, std::move(directory)));
+  env = std::make_shared<Env>(std::make_unique<EnvState>(options, std::move(directory)));
   open.entries.insert_or_assign(key, OpenEnvironment{env, env.get(), getpid()});
   return env;
 }

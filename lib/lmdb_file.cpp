@@ -85,16 +85,25 @@ DataFile check_once(const std::filesystem::path& path) {
 
 // Removes what LMDB made in a directory, and the directory.
 struct Scratch {
-  std::filesystem::path dir;
+  // The paths are made here: the end must not need memory.
+  explicit Scratch(std::filesystem::path path)
+      : dir(std::move(path)), data(dir / "data.mdb"), lock(dir / "lock.mdb") {}
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
   ~Scratch() {
-    (void)unlink((dir / "data.mdb").c_str());
-    (void)unlink((dir / "lock.mdb").c_str());
+    (void)unlink(data.c_str());
+    (void)unlink(lock.c_str());
     (void)rmdir(dir.c_str());
   }
+
+  std::filesystem::path dir;
+  std::filesystem::path data;
+  std::filesystem::path lock;
 };
 
 void make_empty_environment(const std::filesystem::path& dir, std::uint64_t map_octets) {
   MDB_env* env = nullptr;
+  make_lock_file(dir);
   int code = mdb_env_create(&env);
   if (code == 0) code = mdb_env_set_mapsize(env, map_octets);
   if (code == 0) code = mdb_env_open(env, dir.c_str(), MDB_NOTLS, 0600);
@@ -103,6 +112,20 @@ void make_empty_environment(const std::filesystem::path& dir, std::uint64_t map_
 }
 
 }  // namespace
+
+// LMDB makes it sparse, maps it and writes through the map: on a full disk that ends the process. A file
+// that is there keeps its size, which other processes rely on.
+void make_lock_file(const std::filesystem::path& dir) {
+  const auto path = dir / "lock.mdb";
+  const Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.number() < 0) throw_errno(errno, path.string() + ": cannot open it");
+  const std::uint64_t size = size_of(file, path);
+  const auto octets = static_cast<off_t>(size == 0 ? lock_file_octets : size);
+  const int code = posix_fallocate(file.number(), 0, octets);
+  if (code != 0 && code != EOPNOTSUPP && code != EINVAL) {
+    throw_errno(code, path.string() + ": cannot keep room for it");
+  }
+}
 
 void make_longer(int file, std::uint64_t octets) noexcept {
   struct stat status {};
@@ -138,7 +161,7 @@ void make_data_file(const std::filesystem::path& dir, const Descriptor& director
 
   std::string aside = (dir / "new.XXXXXX").string();
   if (mkdtemp(aside.data()) == nullptr) throw_errno(errno, dir.string() + ": cannot write in it");
-  const Scratch scratch{aside};
+  const Scratch scratch(aside);
   make_empty_environment(scratch.dir, map_octets);
   const auto made = scratch.dir / "data.mdb";
   const Descriptor file(open(made.c_str(), O_RDONLY | O_CLOEXEC));

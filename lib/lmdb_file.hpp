@@ -23,6 +23,14 @@ struct DataFile {
   std::uint64_t map_octets = 0;  ///< the map that its last writer used
 };
 
+/// Octets of LMDB's lock file with that many readers (its table starts and goes on in cache lines).
+inline constexpr unsigned readers_max = 1'022;
+inline constexpr std::uint64_t lock_file_octets = std::uint64_t{64} * (readers_max + 2);
+
+/// Makes the lock file where it is missing, and keeps room for all of it. Throws
+/// Error(out_of_space) when the disk is full.
+void make_lock_file(const std::filesystem::path& dir);
+
 /// Makes a file that long, unless it is longer. Never takes anything away, also not what others write
 /// meanwhile. Where the file system cannot, it stays as it is.
 void make_longer(int file, std::uint64_t octets) noexcept;

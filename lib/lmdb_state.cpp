@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
 
@@ -13,12 +14,14 @@
 namespace loam::lmdb {
 namespace {
 
-constexpr unsigned readers_max = 1'022;
 constexpr std::string_view settle_key = "settled";  // no table has this name
 constexpr auto stale_reader_interval = std::chrono::minutes(1);
 
 // The environments whose gate this thread has passed: seldom more than one.
-thread_local std::vector<const EnvState*> passed;
+// Without a destructor, which would have to be registered, and that can fail.
+constexpr std::size_t passed_max = 16;
+thread_local std::array<const EnvState*, passed_max> passed;
+thread_local std::size_t passed_count = 0;
 
 ErrorCode code_of(int code) {
   switch (code) {
@@ -94,6 +97,9 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
   const DataFile file = check_data_file(dir);
   try {
     open_handle(std::clamp(file.map_octets, start, octets_max));
+    // A meta page that the disk was said to have refused may be on it all the same, and only the kernel
+    // knows that it was taken back. What was read must be what a power failure leaves.
+    check(mdb_env_sync(env, 1), "cannot sync it");
     MDB_stat shape{};
     check(mdb_env_stat(env, &shape), "cannot look at it");
     page_octets_ = shape.ms_psize;
@@ -132,6 +138,7 @@ void EnvState::fill_file() {
 }
 
 void EnvState::open_handle(std::uint64_t map_octets) {
+  make_lock_file(dir);
   check(mdb_env_create(&env), "cannot make a handle");
   check(mdb_env_set_mapsize(env, map_octets), "cannot set the map size");
   check(mdb_env_set_maxreaders(env, readers_max), "cannot set the number of readers");
@@ -217,23 +224,22 @@ void EnvState::raise(int code, const char* doing) const {
 }
 
 bool EnvState::inside() const noexcept {
-  return std::find(passed.begin(), passed.end(), this) != passed.end();
+  const auto end = passed.begin() + passed_count;
+  return std::find(passed.begin(), end, this) != end;
 }
 
 void EnvState::enter() {
   assert(!inside() && "transactions of one environment do not nest in a thread");
-  passed.push_back(this);
-  try {
-    gate_.lock_shared();
-  } catch (...) {
-    passed.pop_back();
-    throw;
-  }
+  assert(passed_count < passed_max);
+  gate_.lock_shared();
+  passed[passed_count++] = this;
 }
 
 void EnvState::leave() noexcept {
   gate_.unlock_shared();
-  passed.erase(std::find(passed.begin(), passed.end(), this));
+  const auto end = passed.begin() + passed_count;
+  std::copy(std::find(passed.begin(), end, this) + 1, end, std::find(passed.begin(), end, this));
+  --passed_count;
 }
 
 MDB_envinfo EnvState::info() const {

@@ -101,7 +101,9 @@ class Session::Impl {
     assert(at != exchanges_.end());
     if (outcome.refused) {
       ++refused_[at->segment()];
-      close(close_internal, "refused", *outcome.refused);
+      // Why is our own matter: it may name our files.
+      close(close_internal, "refused", "a part could not be stored");
+      report_.problem = *outcome.refused;
       return;
     }
     durable_octets_ += at->follower().applied(outcome);

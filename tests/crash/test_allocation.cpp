@@ -107,9 +107,7 @@ TEST_CASE(
   every_allocation_fails("allocation of a write", 1, Doing::writing);
 }
 
-// Not yet: some end the process, some hang (docs/TESTING.md). Runs with --no-skip.
-TEST_CASE("whichever allocation of opening a store fails, opening fails and works again later" *
-          doctest::skip()) {
+TEST_CASE("whichever allocation of opening a store fails, opening fails and works again later") {
   every_allocation_fails("allocation of opening", 1, Doing::opening);
 }
 
