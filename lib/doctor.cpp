@@ -288,7 +288,7 @@ class Doctor {
     }
     const QuarantineCounts counts = core.shared.read(quarantine_counts);
     if (counts.open > 0) {
-      add("forgotten_records", Urgency::warning,
+      add("forgotten_records", Urgency::damage,
           std::to_string(counts.open) +
               " records could not be read and wait for a peer that has them",
           "`loam sync` with any peer");
