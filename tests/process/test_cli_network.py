@@ -8,7 +8,7 @@ import unittest
 from cli_case import Case
 
 PEER = {"endpoint", "name", "ok", "error", "round_trips", "bytes_sent", "bytes_received", "segments"}
-TRAFFIC = {"sent", "received", "removed", "refused"}
+TRAFFIC = {"sent", "received", "removed", "refused", "held"}
 
 
 class Federation(Case):
@@ -174,7 +174,7 @@ class Syncing(Federation):
         done = self.run_loam("sync", endpoint, dir=self.beta)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout.decode(), r"\(alpha\)  in step")
-        self.assertRegex(done.stdout.decode(), r"(?m)^  lessons_learned +0 +1 +0 +0$")
+        self.assertRegex(done.stdout.decode(), r"(?m)^  lessons_learned +0 +1 +0 +0 +0$")
 
 
 if __name__ == "__main__":

@@ -198,9 +198,9 @@ TEST_CASE(
   };
   const std::size_t link = net.connect(left, right, {.once = {true, false}});
   net.pass(1s);
-  CHECK(net.end(link, 1).close == loam::Close{1011, "refused: no permission"});
+  CHECK(net.end(link, 1).close == loam::Close{1011, "refused: a part could not be stored"});
   CHECK(net.end(link, 1).session->report().segments.at(lessons) == SegmentTally{.refused = 1});
-  CHECK(net.end(link, 0).session->report().problem == "the peer ended: refused: no permission");
+  CHECK(net.end(link, 0).session->report().problem == "the peer ended: refused: a part could not be stored");
   CHECK(right.position(lessons, left.id()) == loam::Position{});
   CHECK(right.store(lessons).live().empty());
 }
