@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t item_octets = 8;
 constexpr std::size_t row_octets = 100;
 
+// Of the peer's actors that differ, so that no peer makes us keep more: 128 MiB of items.
+constexpr std::size_t named_max = std::size_t{1} << 24;
+
 std::uint64_t distance(std::uint64_t left, std::uint64_t right) noexcept {
   return left > right ? left - right : right - left;
 }
@@ -43,6 +46,8 @@ void Comparison::begin(std::uint64_t number) {
   base_said_ = tried_all_ = tried_again_ = answered_ = all_named_ = false;
   expected_ = asked_cells_ = 0;
   merged_ = sent_ = compared_ = 0;
+  last_item_.reset();
+  last_row_.reset();
   held_ = 0;
   differing_.clear();
   named_.clear();
@@ -141,6 +146,10 @@ void Comparison::received(const CompareFrame& frame, Outbound& out) {
 // Both lists ascend, so that neither has to be kept. True at the end.
 bool Comparison::merge_items(const CompareFrame& frame) {
   for (const SketchItem item : frame.items) {
+    if (last_item_ && item <= *last_item_) {
+      throw Error(ErrorCode::invalid, "compare: items out of order");
+    }
+    last_item_ = item;
     for (; merged_ < own_.size() && own_[merged_].first < item; ++merged_) {
       differing_.push_back(own_[merged_].second);
     }
@@ -149,6 +158,10 @@ bool Comparison::merge_items(const CompareFrame& frame) {
     } else {
       named_.push_back(item);
     }
+  }
+  if (named_.size() > named_max) {
+    throw Error(ErrorCode::limit, "compare: more than " + std::to_string(named_max) +
+                                      " actors that are not known here");
   }
   if (!frame.end) return false;
   for (; merged_ < own_.size(); ++merged_) differing_.push_back(own_[merged_].second);
@@ -195,6 +208,8 @@ void Comparison::compare_contexts() {
   tried_all_ = true;
   base_said_ = false;
   merged_ = sent_ = compared_ = 0;
+  last_item_.reset();
+  last_row_.reset();
   differing_.clear();
   named_.clear();
 }

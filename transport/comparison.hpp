@@ -102,6 +102,8 @@ class Comparison {
   std::uint64_t expected_ = 0; ///< items that differ, on both sides
 
   std::size_t merged_ = 0;                 ///< of `own_`, compared with the peer's items
+  std::optional<SketchItem> last_item_;    ///< of the peer's list
+  std::optional<ActorId> last_row_;        ///< of the peer's
   std::vector<ActorId> differing_;         ///< our actors that differ; ascending once rows travel
   std::vector<SketchItem> named_;          ///< actors of the peer's that differ
   bool all_named_ = false;

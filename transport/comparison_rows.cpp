@@ -89,6 +89,12 @@ void Comparison::received(const ContextFrame& frame, Outbound& out) {
   }
   if (frame.base) follower_.set_base(*frame.base);
   if (!follower_.has_base()) throw Error(ErrorCode::invalid, "context: without a base");
+  for (const ContextEntry& row : frame.rows) {
+    if (last_row_ && !(*last_row_ < row.actor)) {
+      throw Error(ErrorCode::invalid, "context: actors out of order");
+    }
+    last_row_ = row.actor;
+  }
   if (is_first) {
     for (const ContextEntry& row : frame.rows) take_reply(row);
     if (!frame.end) return;

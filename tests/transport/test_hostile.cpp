@@ -268,6 +268,29 @@ TEST_CASE("naming more actors than there are ends the conversation") {
   CHECK(end_of(script.receive(frame)) == "1002 invalid");
 }
 
+TEST_CASE("items that do not ascend end the conversation, also over several frames") {
+  Opened script;
+  CompareFrame frame = script.compare();
+  frame.items = {5, 5};
+  CHECK(end_of(script.receive(frame)) == "1002 invalid");
+  Opened again;
+  frame.items = {5, 6};
+  frame.end = false;
+  CHECK(end_of(again.receive(frame)).empty());
+  frame.items = {6};
+  CHECK(end_of(again.receive(frame)) == "1002 invalid");
+}
+
+TEST_CASE("an actor that has two rows ends the conversation") {
+  Opened script;
+  script.receive(script.compare());
+  ContextFrame rows = script.no_rows();
+  rows.end = false;
+  rows.rows = {{script.own.replica(lessons).actor(), RangeSet({3, 4}), 0, {}, false}};
+  CHECK(end_of(script.receive(rows)).empty());
+  CHECK(end_of(script.receive(rows)) == "1002 invalid");
+}
+
 TEST_CASE("a context without a base ends the conversation") {
   Opened script(loam::Role::dialler);
   CHECK(end_of(script.receive(ContextFrame{.index = lessons_index, .number = 1})) ==
