@@ -147,7 +147,9 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
     const std::uint64_t flying = from.chunk_octets - from.acked_octets;
     from.largest_chunk = std::max(from.largest_chunk, octets.size());
     trace_.expect(
-        flying <= from.limits.window_octets + overshoot_chunks * from.largest_chunk || is_tainted(),
+        flying <= from.limits.window_octets + overshoot_chunks * from.largest_chunk +
+                      from.part_octets ||
+            is_tainted(),
         "a chunk was sent although the window was closed");
     from.chunk_octets += octets.size();
     if (flying + octets.size() >= from.limits.window_octets) trace_.met("a window closed");
@@ -156,6 +158,7 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
   } else if (is_counted_part(frame)) {
     from.largest_chunk = std::max(from.largest_chunk, octets.size());
     from.chunk_octets += octets.size();
+    from.part_octets += octets.size();  // answers do not wait for the window
     meet_part(frame);
   } else if (const auto* ack = std::get_if<AckFrame>(&frame)) {
     to.acked_octets = ack->octets;

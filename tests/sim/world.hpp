@@ -30,6 +30,7 @@ struct End {
   std::map<std::uint64_t, std::string> segments;  ///< how this side numbers them
   std::uint64_t chunk_octets = 0;                 ///< sent by this side
   std::size_t largest_chunk = 0;
+  std::uint64_t part_octets = 0;  ///< of comparisons, in `chunk_octets` too
   std::uint64_t acked_octets = 0;  ///< of those, confirmed by the other
   std::vector<Bytes> said;         ///< of a hostile side: what it may say again
 
