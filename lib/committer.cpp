@@ -38,9 +38,10 @@ void Committer::fold() {
 
 // Runs a group of jobs in one transaction. A job that fails is left out and the others run again;
 // when the transaction itself fails, each job is tried alone, so that the innocent ones get
-// through. None is tried before those queued earlier have been told how they ended.
+// through. None is tried before those queued earlier have been told how they ended. Where the disk
+// refuses every write, one attempt tells it for all.
 template <class Run>
-void Committer::commit_group(const std::vector<Job*>& jobs, Run&& run) {
+void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs, Run&& run) {
   std::map<Job*, std::exception_ptr> failed;
   std::vector<Job*> group = jobs;
   while (!group.empty()) {
@@ -60,10 +61,14 @@ void Committer::commit_group(const std::vector<Job*>& jobs, Run&& run) {
     } catch (...) {
       failure = std::current_exception();
     }
+    if (!env.is_writable()) {
+      for (Job* job : jobs) failed[job] = failure;
+      break;
+    }
     is_own = is_own && current < group.size();
     if (!is_own && jobs.size() > 1) {
       // Those that failed by themselves too: what they failed at may have been undone.
-      for (Job* job : jobs) commit_group({job}, run);
+      for (Job* job : jobs) commit_group(env, {job}, run);
       return;
     }
     if (!is_own) current = 0;
@@ -78,7 +83,7 @@ void Committer::commit(std::vector<Job> jobs) {
   std::vector<Job*> priv;
   for (Job& job : jobs) (job.shared ? shared : priv).push_back(&job);
   const std::int64_t now = now_ms_();
-  commit_group(shared,
+  commit_group(shared_.env(), shared,
                [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
                  shared_.env().write(
                      [&](lmdb::WriteTxn& txn) {
@@ -92,7 +97,7 @@ void Committer::commit(std::vector<Job> jobs) {
                      space);
                  committed_();
                });
-  commit_group(priv, [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+  commit_group(private_.env(), priv, [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
     private_.env().write(
         [&](lmdb::WriteTxn& txn) {
           PrivateBatch batch(private_, txn);

@@ -29,7 +29,7 @@ class Committer {
 
  private:
   template <class Run>
-  void commit_group(const std::vector<Job*>& jobs, Run&& run);
+  void commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs, Run&& run);
 
   SharedStore& shared_;
   PrivateStore& private_;

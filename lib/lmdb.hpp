@@ -163,8 +163,14 @@ class Env {
   /// Runs `body` in the write transaction and commits: durable on return. When the map is too small
   /// it grows and `body` runs again, so `body` has no effect but through the transaction and what it
   /// assigns anew on every run. When `body` throws, nothing is stored. Throws Error(out_of_space) at the
-  /// configured cap, Error(failed) when the disk fails.
+  /// configured cap, Error(failed) when the disk fails: what was to be committed is then there, whole, or
+  /// not. After such a failure the environment is closed, opened again and checked before anything else
+  /// is committed, at once and when that fails by the next write. Throws Error(damaged), from then on,
+  /// when the check finds that the file is.
   void write(const std::function<void(WriteTxn&)>& body, Space space = Space::normal);
+
+  /// False: the disk has refused a commit, and refuses still. The next write tries again.
+  bool is_writable() const noexcept;
 
   /// The number of the last committed transaction that a read sees now, by any process. Cheap enough
   /// to poll.

@@ -53,6 +53,30 @@ void check_same_tables(const EnvState& state, const EnvOptions& options) {
               "store " + state.dir.string() + ": open in this process with other tables");
 }
 
+// What `write` does with an environment that is in order. Writer only.
+void write_once(EnvState& state, const std::function<void(MDB_txn*)>& run, Space space) {
+  state.mark();
+  state.clear_stale_readers();
+  state.make_room(space);
+  bool may_settle = space == Space::normal;
+  for (;;) {
+    switch (state.attempt(run)) {
+      case EnvState::Outcome::committed: return;
+      case EnvState::Outcome::map_full:
+        if (may_settle && state.is_at_cap()) {
+          may_settle = false;
+          if (state.settle()) break;
+        }
+        state.grow(space);
+        break;
+      case EnvState::Outcome::map_resized:
+        state.adopt_map();
+        state.make_room(space);
+        break;
+    }
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<Env> Env::open(const EnvOptions& options) {
@@ -68,7 +92,6 @@ std::shared_ptr<Env> Env::open(const EnvOptions& options) {
     env = found->second.env.lock();
     if (env) {
       env->state_->check_usable();
-      env->state_->check_writable();
       check_same_tables(*env->state_, options);
       return env;
     }
@@ -115,32 +138,24 @@ void Env::write(const std::function<void(WriteTxn&)>& body, Space space) {
   state.check_usable();
   assert(!state.inside() && "transactions of one environment do not nest in a thread");
   const std::lock_guard only_writer(state.writer);
-  state.check_writable();
-  state.mark();
-  state.clear_stale_readers();
-  state.make_room(space);
-  const auto run = [&](MDB_txn* handle) {
-    WriteTxn txn(state, handle);
-    body(txn);
-  };
-  bool may_settle = space == Space::normal;
-  for (;;) {
-    switch (state.attempt(run)) {
-      case EnvState::Outcome::committed: return;
-      case EnvState::Outcome::map_full:
-        if (may_settle && state.is_at_cap()) {
-          may_settle = false;
-          if (state.settle()) break;
-        }
-        state.grow(space);
-        break;
-      case EnvState::Outcome::map_resized:
-        state.adopt_map();
-        state.make_room(space);
-        break;
+  if (state.needs_reopening()) state.reopen();
+  try {
+    const auto run = [&](MDB_txn* handle) {
+      WriteTxn txn(state, handle);
+      body(txn);
+    };
+    write_once(state, run, space);
+  } catch (...) {
+    // At once, so that readers can go on; who called is told of the commit, and the next of this.
+    try {
+      if (state.failed) state.reopen();
+    } catch (const std::exception&) {
     }
+    throw;
   }
 }
+
+bool Env::is_writable() const noexcept { return !state_->failed; }
 
 std::uint64_t Env::last_transaction() const {
   // Not me_last_txnid: the writer raises that before readers may see its commit, and whoever polls

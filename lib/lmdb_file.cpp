@@ -33,12 +33,18 @@ std::uint64_t size_of(const Descriptor& file, const std::filesystem::path& path)
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+Bytes read_meta_octets(int file, const std::filesystem::path& path, std::uint64_t offset) {
+  Bytes page(sizeof(format::MetaPage));
+  const auto got = pread(file, page.data(), page.size(), static_cast<off_t>(offset));
+  if (got < 0) throw_errno(errno, path.string() + ": cannot read a meta page");
+  page.resize(static_cast<std::size_t>(got));
+  return page;
+}
+
 format::MetaPage read_meta(const Descriptor& file, const std::filesystem::path& path,
                            std::uint64_t offset) {
-  Bytes page(sizeof(format::MetaPage));
-  const auto got = pread(file.number(), page.data(), page.size(), static_cast<off_t>(offset));
-  if (got < 0) throw_errno(errno, path.string() + ": cannot read a meta page");
-  if (static_cast<std::size_t>(got) < page.size()) {
+  const Bytes page = read_meta_octets(file.number(), path, offset);
+  if (page.size() < sizeof(format::MetaPage)) {
     too_short(path, size_of(file, path), "two meta pages", "need more");
   }
   try {
@@ -133,6 +139,22 @@ void make_longer(int file, std::uint64_t octets) noexcept {
   const auto wanted = static_cast<off_t>(octets);
   if (status.st_size >= wanted) return;
   (void)fallocate(file, 0, status.st_size, wanted - status.st_size);
+}
+
+void forget_cached(const std::filesystem::path& file) noexcept {
+  const Descriptor open_file(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (open_file.number() < 0) return;
+  (void)posix_fadvise(open_file.number(), 0, 0, POSIX_FADV_DONTNEED);
+}
+
+void rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64_t page_octets) {
+  for (const std::uint64_t offset : {std::uint64_t{0}, page_octets}) {
+    const Bytes page = read_meta_octets(file, path, offset);
+    const auto written = pwrite(file, page.data(), page.size(), static_cast<off_t>(offset));
+    if (written == static_cast<ssize_t>(page.size())) continue;
+    throw_errno(written < 0 ? errno : ENOSPC, path.string() + ": cannot write a meta page");
+  }
+  if (fdatasync(file) != 0) throw_errno(errno, path.string() + ": cannot sync it");
 }
 
 Descriptor open_directory(const std::filesystem::path& dir, bool make) {

@@ -41,4 +41,12 @@ void make_longer(int file, std::uint64_t octets) noexcept;
 /// one transaction. Throws Error(damaged), Error(denied), Error(failed).
 DataFile check_data_file(const std::filesystem::path& dir);
 
+/// Lets the kernel forget what it has read of a file, as far as nobody has it mapped and it is
+/// written: the next read comes from the disk.
+void forget_cached(const std::filesystem::path& file) noexcept;
+
+/// Writes both meta pages of an open data file anew, as they are, and syncs it. Nobody else writes
+/// meanwhile; `path` is its name. Throws Error(failed), Error(damaged).
+void rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64_t page_octets);
+
 }  // namespace loam::lmdb

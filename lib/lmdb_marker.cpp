@@ -40,7 +40,8 @@ std::string boot_id() {
 Marker::Marker(std::filesystem::path dir, std::string boot)
     : dir_(std::move(dir)), boot_(std::move(boot)) {}
 
-// The file, with a lock of that kind; absent when there is none and it is not to be made.
+// The file, with a lock of that kind; absent when there is none and it is not to be made, or when it
+// cannot be had without waiting and the lock says so.
 std::optional<Descriptor> Marker::locked(int flags, int lock) const {
   const auto path = dir_ / file_name;
   for (;;) {
@@ -50,22 +51,25 @@ std::optional<Descriptor> Marker::locked(int flags, int lock) const {
       throw_errno(errno, path.string() + ": cannot open it");
     }
     while (::flock(file.number(), lock) != 0) {
+      if (errno == EWOULDBLOCK) return std::nullopt;
       if (errno != EINTR) throw_errno(errno, path.string() + ": cannot lock it");
     }
     if (is_named(file, path)) return file;
   }
 }
 
-void Marker::settle(const std::function<void()>& check) {
+bool Marker::settle(const std::function<void()>& check) {
   const auto path = dir_ / file_name;
   {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (file.number() < 0 || read_all(file.number()) == boot_) return;
+    if (file.number() < 0) return false;
+    if (read_all(file.number()) == boot_) return locked(O_RDWR, LOCK_EX | LOCK_NB).has_value();
   }
   const auto file = locked(O_RDWR, LOCK_EX);
-  if (!file || read_all(file->number()) == boot_) return;
+  if (!file || read_all(file->number()) == boot_) return false;
   check();
   (void)::unlink(path.c_str());
+  return false;
 }
 
 void Marker::set() {

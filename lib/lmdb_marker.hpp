@@ -24,14 +24,15 @@ class Marker {
   Marker& operator=(const Marker&) = delete;
 
   /// Before the store is opened: when the mark is from before a restart, runs `check`, and takes
-  /// the mark away when that does not throw. A process that comes at the same time waits. Throws
-  /// what `check` throws, and Error(denied), Error(failed).
-  void settle(const std::function<void()>& check);
+  /// the mark away when that does not throw. A process that comes at the same time waits. Says
+  /// whether there is a mark of this boot that nobody has: the last writer was killed, or the disk
+  /// had failed it. Throws what `check` throws, and Error(denied), Error(failed).
+  bool settle(const std::function<void()>& check);
 
   /// Before the first write: makes the mark, durably. Throws Error.
   void set();
 
-  /// After the last write. Takes the mark away unless another process has it too. Throws nothing: a
+  /// After the last write, unless the disk has failed it. Takes the mark away unless another process has it too. Throws nothing: a
   /// mark that stays costs one check.
   void clear() noexcept;
 

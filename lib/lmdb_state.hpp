@@ -1,42 +1,26 @@
 #pragma once
 
 #include <lmdb.h>
-#include <pthread.h>
 #include <sys/types.h>
 
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "crdt/error.hpp"
 #include "lib/lmdb.hpp"
 #include "lib/lmdb_file.hpp"
+#include "lib/lmdb_gate.hpp"
 #include "lib/lmdb_marker.hpp"
 
 namespace loam::lmdb {
 
 /// Throws Error for a code of LMDB or errno; `what` is the thing and what was done to it.
 [[noreturn]] void raise(int code, const std::string& what);
-
-/// Many pass at once, or one alone. Unlike std::shared_mutex under glibc, who wants to be alone is
-/// not starved by a stream of others. Not recursive. Any thread.
-class Gate {
- public:
-  Gate();
-  Gate(const Gate&) = delete;
-  Gate& operator=(const Gate&) = delete;
-  ~Gate();
-
-  void lock();
-  void unlock() noexcept;
-  void lock_shared();
-  void unlock_shared() noexcept;
-
- private:
-  pthread_rwlock_t lock_;
-};
 
 /// What stands behind an Env: the LMDB handle and the rules for its map. Transactions pass the gate
 /// together; whoever moves the map passes it alone, because LMDB forbids moving a map in use. The
@@ -49,19 +33,26 @@ struct EnvState {
   EnvState& operator=(const EnvState&) = delete;
   ~EnvState();
 
-  /// Throws Error(wrong_process) after fork(), Error(failed) when there is no map any more.
+  /// Throws Error(wrong_process) after fork().
   void check_usable() const;
 
-  /// Throws Error(failed) once a commit failed. Writer only.
-  void check_writable() const;
+  /// Whether the map is gone, or a commit has failed: `reopen` comes before anything is written.
+  bool needs_reopening() const;
+
+  /// Closes the environment, opens it again, checks the whole structure of the file and makes its meta
+  /// pages durable. Readers wait. When it throws, nothing can be written, and nothing be read either if
+  /// it could not be opened; the next call tries again, unless the file is damaged: that stays. Throws
+  /// Error(damaged), and as opening does. Writer only.
+  void reopen();
 
   /// Throws unless the code is success.
   void check(int code, const char* doing) const;
   [[noreturn]] void raise(int code, const char* doing) const;
 
-  /// Pass the gate with others; asserts that this thread is not inside already.
-  void enter();
-  void leave() noexcept;
+  /// Pass the gate with others; asserts that this thread is not inside already. Throws when there is
+  /// no map any more, and says why.
+  void enter() const;
+  void leave() const noexcept;
   bool inside() const noexcept;
 
   MDB_envinfo info() const;
@@ -111,7 +102,7 @@ struct EnvState {
   std::mutex writer;
   Marker marker;  ///< writer only
   bool map_full = false;            ///< a put of the running transaction found no room; writer only
-  std::atomic<bool> failed{false};  ///< a commit failed: nothing is acknowledged until reopened
+  std::atomic<bool> failed{false};  ///< a commit failed, and it could not be reopened since
   pid_t process;
   MDB_env* env = nullptr;
 
@@ -121,6 +112,12 @@ struct EnvState {
   bool find_tables();
   void make_tables(const EnvOptions& options);
   void check_after_restart() const;
+  bool is_given_up() const;
+  void has_failed() noexcept;
+  void close_handle() noexcept;
+  void open_verified();
+  MDB_txn* begin_while_alone(unsigned flags);
+  void make_meta_durable();
   void fill_file();
   void resize(std::uint64_t octets);
   std::uint64_t whole_pages(std::uint64_t octets) const;
@@ -128,7 +125,8 @@ struct EnvState {
 
   Descriptor directory_;  ///< keeps the inode number from being used again while this is open
   mutable Gate gate_;
-  std::atomic<bool> unmapped_{false};  ///< a move of the map failed half-way
+  std::optional<Error> lost_;  ///< why there is no map; absent: there is. Changed alone at the gate
+  bool is_verified_ = true;    ///< the file was looked at since a commit failed; writer only
   std::uint64_t page_octets_ = 0;
   std::uint64_t settled_ = 0;  ///< the transaction that the last settle() committed
   std::chrono::steady_clock::time_point readers_checked_;

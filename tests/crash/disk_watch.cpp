@@ -87,10 +87,20 @@ bool DiskWatch::fails(Fault::Call call) noexcept {
   return is_due;
 }
 
+// LMDB tries to take a meta page back that the disk refused.
+bool DiskWatch::may_not_put_back(std::uint64_t offset) const noexcept {
+  constexpr std::uint64_t meta_octets = 2 * 4'096;
+  return fault_.call == Fault::Call::meta_lost && failures_ > 0 && offset < meta_octets;
+}
+
 ssize_t DiskWatch::write(int file, const std::string& environment, std::span<const iovec> parts,
                          std::uint64_t offset, bool moves) {
   Bytes octets = joined(parts);
   const bool flushes = is_flushed(file);
+  if (!flushes && may_not_put_back(offset)) {
+    errno = EIO;
+    return -1;
+  }
   if (fails(flushes ? Fault::Call::meta_write : Fault::Call::write)) {
     if (fault_.code != 0) {
       errno = fault_.code;
@@ -102,7 +112,8 @@ ssize_t DiskWatch::write(int file, const std::string& environment, std::span<con
   if (written < 0) return written;
   octets.resize(static_cast<std::size_t>(written));
   if (moves) (void)lseek(file, static_cast<off_t>(offset) + written, SEEK_SET);
-  const bool loses = flushes && fails(Fault::Call::meta_sync);
+  const bool loses =
+      flushes && (fails(Fault::Call::meta_sync) || fails(Fault::Call::meta_lost));
   note({flushes && !loses ? DiskEvent::Kind::flushed_write : DiskEvent::Kind::write, environment,
         offset, std::move(octets)});
   if (!loses) return written;

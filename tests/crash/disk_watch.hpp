@@ -46,6 +46,7 @@ struct Fault {
     sync,        ///< fsync or fdatasync
     meta_write,  ///< through a descriptor with O_DSYNC: nothing is written, or half of it
     meta_sync,   ///< the same, but written and then not synced for certain
+    meta_lost,   ///< the same, and every plain write of a meta page fails until the disk is healed
   };
 
   Call call = Call::none;
@@ -91,6 +92,7 @@ class DiskWatch {
 
  private:
   bool fails(Fault::Call call) noexcept;
+  bool may_not_put_back(std::uint64_t offset) const noexcept;
   void note(DiskEvent event) { events_.push_back(std::move(event)); }
 
   std::filesystem::path dir_;

@@ -17,7 +17,7 @@ struct ImageRules {
   std::uint64_t seed = 0;
   Syncs syncs = Syncs::all;
   Plant plant = Plant::none;
-  Fault::Call failing = Fault::Call::none;  ///< now and then; the stores are opened again then
+  Fault::Call failing = Fault::Call::none;  ///< now and then; the stores go on then, or are opened again
 };
 
 /// What became of a series of images.

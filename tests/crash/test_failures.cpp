@@ -28,8 +28,7 @@ void must_be_refusal(const Outcome& outcome, const Fault& fault) {
   REQUIRE_MESSAGE((outcome.code == ErrorCode::failed || (may_be_full && is_full)), outcome.what);
 }
 
-// Reads go on, or say that they cannot: after a failed write of its meta page LMDB refuses those,
-// too.
+// While the disk fails reads go on, or say that they cannot.
 void must_read_or_refuse(TroubledRun& run) {
   std::string what;
   const auto error = test::error_of([&] { what = run.verify(); });
@@ -37,8 +36,9 @@ void must_read_or_refuse(TroubledRun& run) {
   if (error) REQUIRE_MESSAGE(error->code() == ErrorCode::failed, error->what());
 }
 
-// What holds after any refusal: nothing wrong is read, nothing can be written while the disk fails,
-// and after opening anew everything that was acknowledged is there.
+// What holds after any refusal: nothing wrong is read, nothing can be written while the disk fails;
+// when it works again the same stores go on without being opened anew; and after opening anew
+// everything that was acknowledged is there.
 void after_refusal(TroubledRun& run, DiskWatch& watch, const Fault& fault) {
   must_read_or_refuse(run);
   if (fault.lasts) {
@@ -52,9 +52,10 @@ void after_refusal(TroubledRun& run, DiskWatch& watch, const Fault& fault) {
   }
   watch.heal();
   if (run.is_open()) {
-    (void)run.step();  // refused until the stores are opened again, or acknowledged and there
+    const Outcome next = run.step();
+    REQUIRE_MESSAGE(next.is_done, next.what);
+    REQUIRE(run.verify() == "");
   }
-  if (run.is_open()) must_read_or_refuse(run);
   run.close();
   const Outcome opened = run.open();
   REQUIRE_MESSAGE(opened.is_done, opened.what);
@@ -150,6 +151,10 @@ TEST_CASE("whichever write of a meta page fails, it is told, and nothing acknowl
 TEST_CASE("whichever sync of a meta page fails, it is told, and nothing acknowledged is lost") {
   every_call_fails("meta sync EIO", {.call = Fault::Call::meta_sync, .code = EIO});
   every_call_fails("meta syncs EIO", {.call = Fault::Call::meta_sync, .code = EIO, .lasts = true});
+}
+
+TEST_CASE("the same where LMDB cannot take that meta page back") {
+  every_call_fails("meta lost EIO", {.call = Fault::Call::meta_lost, .code = EIO});
 }
 
 TEST_CASE("control: a refusal that is taken for an acknowledgement is noticed") {

@@ -90,7 +90,7 @@ TEST_CASE("any image that a power failure may leave opens, and holds what was ac
   CHECK(report.ahead > report.checked / 50);
 }
 
-TEST_CASE("the same after syncs that failed, each followed by opening the store again") {
+TEST_CASE("the same after syncs that failed, with the store opened again or not") {
   ImageRules rules = usual_rules();
   rules.failing = Fault::Call::sync;
   check_all(rules, usual_images / 2);
@@ -100,6 +100,13 @@ TEST_CASE("the same after syncs that failed, each followed by opening the store 
 TEST_CASE("the same after writes of a meta page that failed") {
   ImageRules rules = usual_rules();
   rules.failing = Fault::Call::meta_sync;
+  check_all(rules, usual_images / 2);
+}
+
+// The kernel then has what the disk may not have, and believes that the disk has it.
+TEST_CASE("the same where LMDB could not take such a meta page back") {
+  ImageRules rules = usual_rules();
+  rules.failing = Fault::Call::meta_lost;
   check_all(rules, usual_images / 2);
 }
 

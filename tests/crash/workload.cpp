@@ -93,7 +93,7 @@ class Run {
   void open() { stores_ = std::make_unique<Stores>(dir_, small_map_octets); }
 
   /// Runs a commit that leads to a state. False: a sync failed, nothing is acknowledged, and the
-  /// stores were closed and opened again.
+  /// stores go on, or were closed and opened again.
   template <class Commit>
   bool acknowledge(const std::string& environment, std::size_t number, Commit&& commit) {
     using Kind = DiskEvent::Kind;
@@ -109,6 +109,10 @@ class Run {
       if (watch_.failures() == 0) throw;
       ++recording_.happened["commit failed"];
       watch_.heal();
+      if (gen_.coin()) {
+        ++recording_.happened["went on after a failure"];
+        return false;
+      }
       stores_.reset();
       open();
       return false;

@@ -36,7 +36,7 @@ struct RecordingRules {
   std::uint64_t seed = 0;
   int steps = 0;
   Plant plant = Plant::none;
-  Fault::Call failing = Fault::Call::none;  ///< now and then; the stores are opened again then
+  Fault::Call failing = Fault::Call::none;  ///< now and then; the stores go on then, or are opened again
 };
 
 /// Runs a script in an empty directory. Throws std::logic_error when the store and the model

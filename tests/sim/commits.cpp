@@ -81,7 +81,6 @@ bool World::hold_if_lazy(Process& process, std::vector<Todo>& todos) {
 }
 
 void World::commit(Process& process, std::size_t count, Fate fate, Gen& gen) {
-  Replica& replica = process.replica;
   std::vector<Todo> todos = take(process, count);
   if (todos.empty()) return;
   trace_.line("process " + std::to_string(process.number) + " commits " +
@@ -115,7 +114,7 @@ void World::commit(Process& process, std::size_t count, Fate fate, Gen& gen) {
   }
   has_disk_failed_ = has_disk_failed_ || is_broken;
   if (is_broken) trace_.met("a write to the disk failed");
-  if (is_uncertain) return settle_uncertain(replica, process.actor, todos);
+  if (is_uncertain) return settle_uncertain(process, todos, gen);
   judge(process, todos, is_broken);
   if (fate == Fate::crash_after) {
     trace_.met("a crash after a commit, before it was told");
@@ -157,15 +156,23 @@ void World::judge(Process& process, std::vector<Todo>& todos, bool is_faulty) {
 }
 
 // The disk failed under a commit: it may be durable or not, whole. Nobody was told that it was. The
-// process has to open the store again to go on.
-void World::settle_uncertain(Replica& replica, std::optional<ActorId> actor,
-                             std::vector<Todo>& todos) {
+// process has opened its stores again and goes on; or it ends, and another one opens them.
+void World::settle_uncertain(Process& troubled, std::vector<Todo>& todos, Gen& gen) {
   trace_.met("a commit that may be durable or not");
-  end_all(replica);
+  Replica& replica = troubled.replica;
+  const std::optional<ActorId> actor = troubled.actor;
+  std::unique_ptr<Process> next;
+  const bool can_go_on = troubled.shared.env().is_writable() && troubled.priv.env().is_writable();
+  if (can_go_on && gen.coin()) {
+    trace_.met("a process went on after its disk had failed");
+  } else {
+    end_all(replica);
+    next = std::make_unique<Process>(replica, ++processes_made_,
+                                     [this, &replica] { return wall_ms(replica); });
+  }
+  Process* const process = next ? next.get() : &troubled;
   StoreModel shared_before = replica.shared;
   PrivateModel priv_before = replica.priv;
-  auto process = std::make_unique<Process>(replica, ++processes_made_,
-                                           [this, &replica] { return wall_ms(replica); });
   const Readback stored = read_back(process->shared, replica.heads);
   const PrivateModel priv = read_private(*process);
   for (const bool all : {false, true}) {
@@ -177,6 +184,7 @@ void World::settle_uncertain(Replica& replica, std::optional<ActorId> actor,
     if (all && judgement.shared != shared_before) trace_.met("a failed commit was durable");
     check_store(*process, judgement);
     accept(replica, judgement, !all);
+    if (!next) tell(troubled, todos, gen);
     return;
   }
   trace_.expect(false, "after a failed commit the store is neither as before nor as after");

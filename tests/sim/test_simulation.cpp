@@ -44,6 +44,7 @@ const std::vector<const char*> markers_expected{
     "a packet that was stored already",
     "a ping",
     "a process saw what another of its store has committed",
+    "a process went on after its disk had failed",
     "a removal of several dots",
     "a restore lost what had been acknowledged",
     "a second link was opened",

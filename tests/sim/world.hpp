@@ -97,7 +97,7 @@ class World {
   std::vector<Todo> take(Process& process, std::size_t count);
   bool hold_if_lazy(Process& process, std::vector<Todo>& todos);
   void judge(Process& process, std::vector<Todo>& todos, bool is_faulty);
-  void settle_uncertain(Replica& replica, std::optional<ActorId> actor, std::vector<Todo>& todos);
+  void settle_uncertain(Process& troubled, std::vector<Todo>& todos, Gen& gen);
   void run_effects(Judgement& judgement, const std::vector<Todo>& todos, bool all, bool is_faulty);
   void accept(Replica& replica, Judgement& judgement, bool is_told);
   void tell(Process& process, std::vector<Todo>& todos, Gen& gen);

@@ -1,0 +1,146 @@
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+#include "lib/lmdb.hpp"
+#include "tests/crash/disk_watch.hpp"
+#include "tests/crash/stores.hpp"
+#include "tests/lib/scratch.hpp"
+
+namespace loam {
+namespace {
+
+using test::DiskWatch;
+using test::Fault;
+using test::Scratch;
+
+constexpr lmdb::Table numbers{0};
+constexpr lmdb::Table texts{1};
+
+std::shared_ptr<lmdb::Env> open_in(const Scratch& scratch) {
+  return lmdb::Env::open({.dir = scratch / "store", .tables = {"numbers", "texts"}});
+}
+
+void put(lmdb::Env& env, lmdb::Table table, const std::string& value) {
+  env.write([&](lmdb::WriteTxn& txn) { txn.put(table, bytes_of("key"), bytes_of(value)); });
+}
+
+std::string get(const lmdb::Env& env, lmdb::Table table) {
+  return env.read([&](const lmdb::ReadTxn& txn) {
+    return std::string(text_of(txn.get(table, bytes_of("key")).value()));
+  });
+}
+
+// Overwrites the head of the page on which a text stands, in an open file.
+void damage_page_of(const std::filesystem::path& file, const std::string& text) {
+  constexpr std::size_t page_octets = 4'096;
+  const std::string octets = test::read_file(file);
+  const std::size_t at = octets.find(text);
+  REQUIRE(at != std::string::npos);
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  REQUIRE(descriptor >= 0);
+  const std::string garbage(16, '\xff');
+  const auto page = static_cast<off_t>(at / page_octets * page_octets);
+  CHECK(::pwrite(descriptor, garbage.data(), garbage.size(), page) == 16);
+  ::close(descriptor);
+}
+
+TEST_CASE("after a failed sync the same environment goes on, with what it had") {
+  const Scratch scratch(test::memory_directory());
+  const auto env = open_in(scratch);
+  put(*env, numbers, "1");
+  DiskWatch watch(scratch.path(), {.call = Fault::Call::sync, .number = 1, .code = EIO});
+  const auto refused = test::error_of([&] { put(*env, numbers, "2"); });
+  REQUIRE(refused);
+  CHECK(refused->code() == ErrorCode::failed);
+  CHECK(env->is_writable());
+  CHECK(get(*env, numbers) == "1");
+  put(*env, numbers, "3");
+  CHECK(get(*env, numbers) == "3");
+}
+
+TEST_CASE("while every sync fails nothing is acknowledged, reads go on, and then all is well") {
+  const Scratch scratch(test::memory_directory());
+  const auto env = open_in(scratch);
+  put(*env, numbers, "1");
+  DiskWatch watch(scratch.path(),
+                  {.call = Fault::Call::sync, .number = 1, .code = EIO, .lasts = true});
+  for (int i = 0; i < 3; ++i) {
+    CHECK(test::error_of([&] { put(*env, numbers, "2"); }));
+    CHECK(!env->is_writable());
+    CHECK(get(*env, numbers) == "1");
+  }
+  watch.heal();
+  put(*env, numbers, "3");
+  CHECK(env->is_writable());
+  CHECK(get(*env, numbers) == "3");
+}
+
+TEST_CASE("a file that is found damaged after a failed sync is neither read nor written again") {
+  const Scratch scratch(test::memory_directory());
+  const auto env = open_in(scratch);
+  const std::string text = "the page that this text stands on";
+  put(*env, texts, text);
+  put(*env, numbers, "1");
+  damage_page_of(scratch / "store" / "data.mdb", text);
+  DiskWatch watch(scratch.path(), {.call = Fault::Call::sync, .number = 1, .code = EIO});
+  const auto refused = test::error_of([&] { put(*env, numbers, "2"); });
+  REQUIRE(refused);
+  CHECK(refused->code() == ErrorCode::failed);
+  for (int i = 0; i < 2; ++i) {
+    const auto written = test::error_of([&] { put(*env, numbers, "3"); });
+    REQUIRE(written);
+    CHECK(written->code() == ErrorCode::damaged);
+    CHECK(std::string(written->what()).find("loam doctor") != std::string::npos);
+    const auto read = test::error_of([&] { (void)get(*env, numbers); });
+    REQUIRE(read);
+    CHECK(read->code() == ErrorCode::damaged);
+  }
+}
+
+TEST_CASE("readers see a whole state while the environment is opened again beneath them") {
+  const Scratch scratch(test::memory_directory());
+  const auto env = open_in(scratch);
+  const auto put_both = [&](const std::string& value) {
+    env->write([&](lmdb::WriteTxn& txn) {
+      txn.put(numbers, bytes_of("key"), bytes_of(value));
+      txn.put(texts, bytes_of("key"), bytes_of(value));
+    });
+  };
+  put_both("0");
+  DiskWatch watch(scratch.path());
+  std::atomic<bool> is_over{false};
+  std::atomic<int> torn{0};
+  std::atomic<int> reads{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (!is_over) {
+        env->read([&](const lmdb::ReadTxn& txn) {
+          const auto one = txn.get(numbers, bytes_of("key"));
+          const auto other = txn.get(texts, bytes_of("key"));
+          if (!one || !other || text_of(*one) != text_of(*other)) ++torn;
+        });
+        ++reads;
+      }
+    });
+  }
+  while (reads < 3) std::this_thread::yield();
+  int refused = 0;
+  for (int i = 1; i <= 100; ++i) {
+    if (i % 2 == 0) watch.fail({.call = Fault::Call::meta_sync, .number = 1, .code = EIO});
+    refused += test::error_of([&] { put_both(std::to_string(i)); }) ? 1 : 0;
+    watch.heal();
+  }
+  is_over = true;  // a read that throws ends the process
+  for (std::thread& reader : readers) reader.join();
+  CHECK(refused == 50);
+  CHECK(torn == 0);
+}
+
+}  // namespace
+}  // namespace loam
