@@ -22,6 +22,7 @@ SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 32)
 BATCH = 40  # records of one atomic batch
 COPIED = 1500
 IMPORTED = 2500
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "store-v1")
 IMPORT_GROUP = 1000  # lines that `import` writes in one transaction
 
 
@@ -126,7 +127,7 @@ class Crash(Peers):
     def test_what_was_acknowledged_survives_and_nothing_is_there_by_half(self):
         writers = Writers(self)
         try:
-            while writers.kills < self.share(64):
+            while writers.kills < self.share(60):
                 wanted = writers.count() + self.random.randint(1, 4)
                 self.until(lambda: writers.count() >= wanted, "nothing is acknowledged any more")
                 writers.kill()
@@ -252,6 +253,37 @@ class Crash(Peers):
         self.assert_equal_instances(self.dir, peer)
         self.assertEqual(self.records(peer), self.records(self.dir))
         self.tell()
+
+    def first_format(self, dir):
+        """An instance directory as a release of store format 1 left it."""
+        for part in ("shared", "private"):
+            os.makedirs(os.path.join(dir, part), mode=0o700)
+            shutil.copy(os.path.join(GOLDEN, part + ".mdb"), os.path.join(dir, part, "data.mdb"))
+        shutil.copy(os.path.join(GOLDEN, "identity.key"), dir)
+        with open(os.path.join(dir, "config.toml"), "w"):
+            pass
+        for path in ("shared/data.mdb", "private/data.mdb", "identity.key", "config.toml"):
+            os.chmod(os.path.join(dir, path), 0o600)
+        os.chmod(dir, 0o700)
+
+    def test_an_upgrade_that_is_killed_leaves_a_store_that_opens_with_what_it_had(self):
+        with open(os.path.join(GOLDEN, "digest.txt")) as file:
+            expected = dict(line.split() for line in file)
+        dir = os.path.join(self.dir, "old")
+        self.first_format(dir)
+        begun = time.monotonic()
+        self.ok("digest", dir=dir)
+        usual = time.monotonic() - begun
+        upgraded = 0
+        while self.kills < self.share(4):
+            shutil.rmtree(dir)
+            self.first_format(dir)
+            self.kill_within(self.start("--json", "digest", dir=dir), usual)
+            with open(os.path.join(dir, "shared", "data.mdb"), "rb") as file:
+                upgraded += b"held" in file.read()
+            self.assertEqual(self.ok("digest", dir=dir), expected)
+            self.ok("verify", "--deep", dir=dir)
+        self.tell(f", {upgraded} of them after the upgrade")
 
 
 if __name__ == "__main__":
