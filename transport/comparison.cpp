@@ -38,10 +38,11 @@ Comparison::Comparison(std::string segment, std::uint64_t index, const Source& s
 
 // ---------------------------------------------------------------- which actors differ
 
-void Comparison::begin(std::uint64_t number) {
+void Comparison::begin(std::uint64_t number, Outbound& out) {
   number_ = number;
   key_ = hash128("loam compare 1", {seed_, bytes_of(segment_), bytes_of(std::to_string(number))});
-  live_.begin(number, key_);
+  live_.begin(number, key_, out);
+  forget_unanswered();
   stage_ = Stage::waiting;
   base_said_ = tried_all_ = tried_again_ = answered_ = all_named_ = false;
   expected_ = asked_cells_ = 0;
@@ -64,13 +65,11 @@ void Comparison::await() {
 
 void Comparison::start(Outbound& out) {
   assert(role_ == Role::dialler);
-  begin(number_ + 1);
+  begin(number_ + 1, out);
   look();
-  base_said_ = true;
-  if (own_.size() <= out.limits().listed_actors) return list_items(out);
-  CompareFrame frame = summary();
-  add_sketch(frame, out.limits().first_cells);
-  out.send_counted(frame);
+  cells_ = out.limits().first_cells;
+  stage_ = own_.size() <= out.limits().listed_actors ? Stage::listing : Stage::sketching;
+  pump(out);
 }
 
 // The state is read first: what changes later is in the journal after its head.
@@ -99,8 +98,9 @@ CompareFrame Comparison::summary() const {
   return frame;
 }
 
-void Comparison::add_sketch(CompareFrame& frame, std::size_t cells) const {
-  Sketch sketch(cells);
+void Comparison::send_sketch(Outbound& out) {
+  CompareFrame frame = summary();
+  Sketch sketch(cells_);
   DifferenceEstimate estimate;
   for (const auto& [item, actor] : own_) {
     sketch.add(item);
@@ -108,23 +108,21 @@ void Comparison::add_sketch(CompareFrame& frame, std::size_t cells) const {
   }
   frame.cells = sketch.octets();
   frame.estimate = estimate.octets();
+  base_said_ = true;
+  stage_ = Stage::waiting;
+  out.send_counted(frame);
 }
 
-void Comparison::list_items(Outbound& out) {
-  stage_ = Stage::listing;
-  sent_ = 0;
-  pump(out);
-}
-
-void Comparison::received(const CompareFrame& frame, Outbound& out) {
+void Comparison::received(const CompareFrame& frame, std::uint64_t octets, Outbound& out) {
+  read_octets_ += octets;
   if (role_ == Role::listener && frame.number > number_) {
-    begin(frame.number);
+    begin(frame.number, out);
     look();
   } else if (frame.number < number_) {
     return;  // of a comparison that was given up
   }
   const bool is_unanswered = stage_ == Stage::settling && live_.awaits_question() && tried_all_;
-  if (is_unanswered) compare_contexts();  // the peer could not ask about everything
+  if (is_unanswered) compare_contexts(out);  // the peer could not ask about everything
   if (frame.number > number_ || stage_ != Stage::waiting) {
     throw Error(ErrorCode::invalid, "compare: out of order");
   }
@@ -189,21 +187,20 @@ void Comparison::send_summary(Outbound& out) {
   const std::size_t cells =
       cells_for(role_ == Role::listener ? expected_ + expected_ / 4 : 4 * expected_);
   const bool is_list_cheaper = cells * Sketch::cell_octets >= own_.size() * item_octets;
-  if (is_list_cheaper || cells > out.limits().cells_max || std::exchange(answered_, true)) {
-    return list_items(out);
-  }
-  CompareFrame answer = summary();
-  add_sketch(answer, cells);
-  base_said_ = true;
-  stage_ = Stage::waiting;
-  out.send_counted(answer);
+  const bool is_listed = is_list_cheaper || cells > out.limits().cells_max || answered_;
+  if (!is_listed) answered_ = true;
+  cells_ = cells;
+  sent_ = 0;
+  stage_ = is_listed ? Stage::listing : Stage::sketching;
+  pump(out);
 }
 
 // After one sketch of everything did not do: which actors differ must be known.
-void Comparison::compare_contexts() {
+void Comparison::compare_contexts(Outbound& out) {
   feed_.compare(peer_);
   follower_.compare();
-  live_.begin(number_, key_);
+  live_.begin(number_, key_, out);
+  forget_unanswered();
   stage_ = Stage::waiting;
   tried_all_ = true;
   base_said_ = false;
@@ -231,8 +228,8 @@ bool Comparison::ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound
   asked_cells_ = cells;
   if (frame.records < state_.records) {
     live_.want_all(unsaid_base(), cells, out);
-  } else if (!live_.ask_all(state_, Position{state_.journal, state_.head}, cells, out)) {
-    return false;
+  } else {
+    live_.ask_all(state_, cells);
   }
   base_said_ = true;
   differing_.clear();
@@ -247,7 +244,8 @@ bool Comparison::ask_all_again(Outbound& out) {
   const std::uint64_t rows = std::max<std::uint64_t>(expected_, asked_cells_) * row_octets;
   if (std::exchange(tried_again_, true) || cells > out.limits().cells_max) return false;
   if (cells * Sketch::cell_octets > rows) return false;
-  return live_.ask_all(state_, Position{state_.journal, state_.head}, cells, out);
+  live_.ask_all(state_, cells);
+  return true;
 }
 
 std::optional<Position> Comparison::unsaid_base() {
@@ -257,8 +255,9 @@ std::optional<Position> Comparison::unsaid_base() {
 
 // ---------------------------------------------------------------- which dots differ
 
-void Comparison::received(const LiveFrame& frame, Outbound& out) {
+void Comparison::received(const LiveFrame& frame, std::uint64_t octets, Outbound& out) {
   using Form = LiveFrame::Form;
+  read_octets_ += octets;
   if (frame.number < number_) return;
   const bool is_of_all = frame.form == Form::all || frame.form == Form::wanted;
   // A larger sketch may follow one that told too little, from either side.
@@ -278,17 +277,15 @@ void Comparison::received(const LiveFrame& frame, Outbound& out) {
   if (frame.form == Form::wanted) return answer_wanted(frame, out);
   const bool is_answered = live_.answer(frame, {state_.journal, state_.head}, feed_, out);
   // What the peer still streams is older than the base that it will name once more.
-  if (is_of_all && !is_answered) compare_contexts();
+  if (is_of_all && !is_answered) compare_contexts(out);
 }
 
 void Comparison::answer_wanted(const LiveFrame& frame, Outbound& out) {
   const std::uint64_t cells = std::min<std::uint64_t>(frame.wanted, out.limits().cells_max);
   asked_cells_ = static_cast<std::size_t>(cells);
   expected_ = cells;
-  if (live_.ask_all(state_, Position{state_.journal, state_.head}, asked_cells_, out)) return;
-  // The peer streams already, and names its base anew once it has heard of this.
-  compare_contexts();
-  send_summary(out);
+  live_.ask_all(state_, asked_cells_);
+  pump(out);
 }
 
 void Comparison::received(const DeadFrame& frame, Outbound& out) {
@@ -298,7 +295,7 @@ void Comparison::received(const DeadFrame& frame, Outbound& out) {
   }
   if (live_.received(frame, out)) return;
   const Position base = follower_.base();
-  compare_contexts();
+  compare_contexts(out);
   follower_.set_base(base);
   if (ask_all_again(out)) {
     rows_done(out);
@@ -307,8 +304,20 @@ void Comparison::received(const DeadFrame& frame, Outbound& out) {
   }
 }
 
+// What is owed is all found once all was asked: a peer that has everything takes no more questions.
+void Comparison::pump_questions(Outbound& out) {
+  if (!live_.pump(out)) {
+    // We have changed, so that both sides may cover the same no longer. The peer hears of it by what
+    // comes instead; what it streams meanwhile is older than the base that it will name once more.
+    compare_contexts(out);
+    send_summary(out);
+  } else if (!live_.has_unasked() && feed_.is_comparing()) {
+    feed_.end_comparison({state_.journal, state_.head});
+  }
+}
+
 void Comparison::settle(Outbound& out) {
-  if (stage_ != Stage::settling) return;
+  if (stage_ != Stage::settling || feed_.is_comparing()) return;
   if (!live_.is_settled() || !follower_.has_all()) return;
   const Context absent = live_.take_absent();
   const std::uint64_t dots = absent.count();
@@ -325,6 +334,11 @@ void Comparison::settle(Outbound& out) {
   stage_ = Stage::closed;
   own_ = {};
   differing_ = {};
+}
+
+void Comparison::forget_unanswered() noexcept {
+  unanswered_.clear();
+  read_octets_ += std::exchange(unanswered_octets_, 0);
 }
 
 }  // namespace loam

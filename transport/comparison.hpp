@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,13 +27,18 @@ class Comparison {
   /// Stops streaming and waits for the dialler to begin; listener only.
   void await();
 
-  void received(const CompareFrame& frame, Outbound& out);
-  void received(const ContextFrame& frame, Outbound& out);
-  void received(const LiveFrame& frame, Outbound& out);
+  /// Take a part; `octets` is its size.
+  void received(const CompareFrame& frame, std::uint64_t octets, Outbound& out);
+  void received(const ContextFrame& frame, std::uint64_t octets, Outbound& out);
+  void received(const LiveFrame& frame, std::uint64_t octets, Outbound& out);
   void received(const DeadFrame& frame, Outbound& out);
 
-  /// Sends the next parts, as far as the window allows.
+  /// Sends the next parts, as far as the window allows. After every part that was received.
   void pump(Outbound& out);
+
+  /// Octets of parts that have been read since the last call: rows that we answer are read once they
+  /// are answered, or need no answer any more.
+  std::uint64_t take_read() noexcept { return std::exchange(read_octets_, 0); }
 
   /// Ends the comparison once nothing is open and all that is owed has come.
   void settle(Outbound& out);
@@ -46,6 +52,7 @@ class Comparison {
   enum class Stage {
     closed,
     waiting,    ///< for the first frame of the peer
+    sketching,  ///< sends a sketch
     listing,    ///< sends all items, which the peer compares
     naming,     ///< found out first: names what differs, and sends its rows
     hearing,    ///< has sent them, and hears the answer
@@ -54,23 +61,36 @@ class Comparison {
   };
   using Item = std::pair<SketchItem, ActorId>;
 
-  void begin(std::uint64_t number);
+  /// Rows of the peer, which found out first, as they came.
+  struct Unanswered {
+    std::vector<ContextEntry> rows;
+    std::size_t answered = 0;
+    bool end = false;
+    std::uint64_t octets = 0;
+  };
+
+  void begin(std::uint64_t number, Outbound& out);
   void look();
   CompareFrame summary() const;
-  void add_sketch(CompareFrame& frame, std::size_t cells) const;
+  void send_sketch(Outbound& out);
   bool merge_items(const CompareFrame& frame);
   std::optional<std::vector<SketchItem>> decoded(const CompareFrame& frame) const;
   void answer_undecided(const CompareFrame& frame, Outbound& out);
   void send_summary(Outbound& out);
-  void compare_contexts();
+  void compare_contexts(Outbound& out);
+  void forget_unanswered() noexcept;
   void resolved(const CompareFrame& frame, Outbound& out);
   bool ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound& out);
   bool ask_all_again(Outbound& out);
   void answer_wanted(const LiveFrame& frame, Outbound& out);
-  void list_items(Outbound& out);
+  void pump_questions(Outbound& out);
   void send_part(Outbound& out);
+  void send_items(Outbound& out);
+  void send_rows(Outbound& out);
+  void take_replies(const ContextFrame& frame, Outbound& out);
   void take_names(const ContextFrame& frame);
-  void answer_rows(const ContextFrame& frame, Outbound& out);
+  void keep_rows(const ContextFrame& frame, std::uint64_t octets, Outbound& out);
+  void answer_part(Outbound& out);
   void take_row(const ContextEntry& row, std::vector<ContextEntry>& reply);
   void take_reply(const ContextEntry& row);
   void owe_before(const std::optional<ActorId>& actor);
@@ -108,6 +128,10 @@ class Comparison {
   std::vector<SketchItem> named_;          ///< actors of the peer's that differ
   bool all_named_ = false;
   std::size_t sent_ = 0;                   ///< of what is listed, named, or of the rows
+  std::size_t cells_ = 0;                  ///< of the sketch that is to be sent
+  std::deque<Unanswered> unanswered_;
+  std::uint64_t unanswered_octets_ = 0;
+  std::uint64_t read_octets_ = 0;
   std::size_t compared_ = 0;               ///< of `differing_`, compared with the peer's rows
   std::uint64_t held_ = 0;
   std::uint64_t removed_ = 0;              ///< dots that silence has removed on this connection

@@ -33,24 +33,35 @@ void Comparison::resolved(const CompareFrame& frame, Outbound& out) {
 }
 
 void Comparison::pump(Outbound& out) {
-  while (out.open() && (stage_ == Stage::listing || stage_ == Stage::naming)) send_part(out);
+  const auto sends = [&] {
+    return stage_ == Stage::sketching || stage_ == Stage::listing || stage_ == Stage::naming;
+  };
+  while (out.open() && sends()) send_part(out);
+  while (!unanswered_.empty() && out.open_to_answer()) answer_part(out);
+  if (stage_ == Stage::settling) pump_questions(out);
 }
 
-// First the names, then the rows; or the items.
 void Comparison::send_part(Outbound& out) {
+  if (stage_ == Stage::sketching) return send_sketch(out);
+  stage_ == Stage::listing ? send_items(out) : send_rows(out);
+}
+
+void Comparison::send_items(Outbound& out) {
+  const std::size_t items_max = std::max<std::size_t>(1, out.limits().part_octets / item_octets);
+  CompareFrame frame = summary();
+  for (; sent_ < own_.size() && frame.items.size() < items_max; ++sent_) {
+    frame.items.push_back(own_[sent_].first);
+  }
+  frame.end = sent_ == own_.size();
+  if (frame.end) stage_ = Stage::waiting;
+  base_said_ = true;
+  out.send_counted(frame);
+}
+
+// First the names, then the rows.
+void Comparison::send_rows(Outbound& out) {
   const SessionLimits& limits = out.limits();
   const std::size_t items_max = std::max<std::size_t>(1, limits.part_octets / item_octets);
-  if (stage_ == Stage::listing) {
-    CompareFrame frame = summary();
-    for (; sent_ < own_.size() && frame.items.size() < items_max; ++sent_) {
-      frame.items.push_back(own_[sent_].first);
-    }
-    frame.end = sent_ == own_.size();
-    if (frame.end) stage_ = Stage::waiting;
-    base_said_ = true;
-    out.send_counted(frame);
-    return;
-  }
   ContextFrame frame{.index = index_, .number = number_, .base = unsaid_base(), .all = all_named_};
   const std::size_t names = std::min(items_max, named_.size());
   frame.named.assign(named_.end() - static_cast<std::ptrdiff_t>(names), named_.end());
@@ -80,10 +91,12 @@ ActorState Comparison::shortened(ActorState actor, std::size_t ranges_max) const
   return actor;
 }
 
-void Comparison::received(const ContextFrame& frame, Outbound& out) {
+void Comparison::received(const ContextFrame& frame, std::uint64_t octets, Outbound& out) {
+  read_octets_ += octets;
   if (frame.number < number_) return;
   const bool is_first = stage_ == Stage::naming || stage_ == Stage::hearing;
-  const bool is_second = stage_ == Stage::waiting || stage_ == Stage::answering;
+  const bool has_ended = !unanswered_.empty() && unanswered_.back().end;
+  const bool is_second = stage_ == Stage::waiting || (stage_ == Stage::answering && !has_ended);
   if (frame.number > number_ || (!is_first && !is_second)) {
     throw Error(ErrorCode::invalid, "context: out of order");
   }
@@ -95,43 +108,59 @@ void Comparison::received(const ContextFrame& frame, Outbound& out) {
     }
     last_row_ = row.actor;
   }
-  if (is_first) {
-    for (const ContextEntry& row : frame.rows) take_reply(row);
-    if (!frame.end) return;
-    if (stage_ == Stage::naming) throw Error(ErrorCode::invalid, "context: ended too early");
-    owe_before(std::nullopt);
-    rows_done(out);
-    return;
-  }
+  if (is_first) return take_replies(frame, out);
   stage_ = Stage::answering;
   take_names(frame);
-  if (frame.rows.empty() && !frame.end) return;
-  if (compared_ == 0) std::sort(differing_.begin(), differing_.end());
-  answer_rows(frame, out);
-  if (frame.end) rows_done(out);
+  if (!frame.rows.empty() || frame.end) keep_rows(frame, octets, out);
 }
 
-void Comparison::answer_rows(const ContextFrame& frame, Outbound& out) {
+void Comparison::take_replies(const ContextFrame& frame, Outbound& out) {
+  for (const ContextEntry& row : frame.rows) take_reply(row);
+  if (!frame.end) return;
+  if (stage_ == Stage::naming) throw Error(ErrorCode::invalid, "context: ended too early");
+  owe_before(std::nullopt);
+  rows_done(out);
+}
+
+// Answers may be larger than what they answer, and wait for our window. The peer's stays closed
+// meanwhile, so that no more than that is kept.
+void Comparison::keep_rows(const ContextFrame& frame, std::uint64_t octets, Outbound& out) {
+  const std::uint64_t kept_max = 2 * out.limits().window_octets + message_octets_max;
+  if (unanswered_octets_ + octets > kept_max) {
+    throw Error(ErrorCode::limit, "context: more than " + std::to_string(kept_max) +
+                                      " octets that were not acknowledged");
+  }
+  if (compared_ == 0) std::sort(differing_.begin(), differing_.end());
+  unanswered_.push_back({frame.rows, 0, frame.end, octets});
+  unanswered_octets_ += octets;
+  read_octets_ -= octets;
+}
+
+void Comparison::answer_part(Outbound& out) {
   const SessionLimits& limits = out.limits();
+  Unanswered& now = unanswered_.front();
   ContextFrame reply{.index = index_, .number = number_};
   std::size_t octets = 0;
-  for (const ContextEntry& row : frame.rows) {
-    take_row(row, reply.rows);
-    if (!reply.rows.empty() && reply.rows.back().actor == row.actor) {
-      RangeSet& covered = reply.rows.back().covered;
-      covered = first_ranges(covered, limits.frame_ranges);
-      octets += row_octets + 2 * covered.ranges().size();
-    }
-    if (octets < limits.part_octets) continue;
-    reply.base = unsaid_base();
-    out.send_counted(reply);
-    reply = {.index = index_, .number = number_};
-    octets = 0;
+  for (; now.answered < now.rows.size() && octets < limits.part_octets; ++now.answered) {
+    const std::size_t before = reply.rows.size();
+    take_row(now.rows[now.answered], reply.rows);
+    if (reply.rows.size() == before) continue;
+    RangeSet& covered = reply.rows.back().covered;
+    covered = first_ranges(covered, limits.frame_ranges);
+    octets += row_octets + 2 * covered.ranges().size();
   }
-  if (frame.end) owe_before(std::nullopt);
+  const bool is_done = now.answered == now.rows.size();
+  reply.end = is_done && now.end;
+  if (reply.end) owe_before(std::nullopt);
+  if (is_done) {
+    unanswered_octets_ -= now.octets;
+    read_octets_ += now.octets;
+    unanswered_.pop_front();
+  }
+  if (!reply.end && reply.rows.empty()) return;
   reply.base = unsaid_base();
-  reply.end = frame.end;
-  if (reply.end || !reply.rows.empty()) out.send_counted(reply);
+  out.send_answer(reply);
+  if (reply.end) rows_done(out);
 }
 
 void Comparison::take_names(const ContextFrame& frame) {
@@ -202,8 +231,7 @@ void Comparison::owe_all(const ActorId& actor) {
 
 void Comparison::rows_done(Outbound& out) {
   stage_ = Stage::settling;
-  live_.ask(out);
-  feed_.end_comparison({state_.journal, state_.head});
+  live_.ask(out.limits());
 }
 
 }  // namespace loam

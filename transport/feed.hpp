@@ -27,6 +27,9 @@ class Feed {
   /// During a comparison: the peer lacks these counters of an actor.
   void owe(const ActorId& actor, const RangeSet& counters);
 
+  /// Whether a comparison may still find something that is owed.
+  bool is_comparing() const noexcept { return phase_ == Phase::comparing && owes_all_; }
+
   /// The comparison has found all that is owed. What follows is streamed from `base`.
   void end_comparison(const Position& base);
 

@@ -14,6 +14,12 @@ namespace {
 constexpr std::size_t named_octets = 20;
 constexpr std::size_t told_octets = 42;
 
+// What an answer takes for a dot that died, at most, where counters lie as close as in one live set.
+constexpr std::size_t range_octets = 3;
+
+// An answer may be so many times as large as a question is aimed to be.
+constexpr std::uint64_t answer_parts = 8;
+
 // Excludes nobody: no store has this id.
 const StoreId nobody = [] {
   StoreId id;
@@ -38,10 +44,13 @@ std::optional<ActorState> actor_state(const Source& source, const std::string& s
   return std::move(found.front());
 }
 
-void LiveComparison::begin(std::uint64_t number, const SketchKey& key) {
+void LiveComparison::begin(std::uint64_t number, const SketchKey& key, Outbound& out) {
   number_ = number;
   key_ = key;
   told_.clear();
+  unasked_.clear();
+  all_.reset();
+  for (const Question& question : questions_) out.await_no_more(question.answer_octets);
   questions_.clear();
   awaits_question_ = false;
 }
@@ -50,13 +59,30 @@ void LiveComparison::differs(Difference difference) { told_.push_back(std::move(
 
 // ---------------------------------------------------------------- asking
 
-void LiveComparison::ask(Outbound& out) {
-  std::vector<Difference> about = std::exchange(told_, {});
-  if (about.empty()) return;
+void LiveComparison::ask(const SessionLimits& limits) {
   std::uint64_t dots = 0;
-  for (const Difference& each : about) dots += each.dots;
-  const bool is_sketch = is_sketch_cheaper(about, dots, out.limits());
-  is_sketch ? ask_sketch(std::move(about), dots, out) : ask_sets(std::move(about), out);
+  for (const Difference& each : told_) dots += each.dots;
+  as_sketch_ = is_sketch_cheaper(told_, dots, limits);
+  unasked_.assign(std::make_move_iterator(told_.begin()), std::make_move_iterator(told_.end()));
+  told_.clear();
+}
+
+bool LiveComparison::pump(Outbound& out) {
+  while (has_unasked() && out.open_to_ask()) {
+    if (all_) {
+      if (!send_all(out)) return false;
+    } else {
+      as_sketch_ ? send_sketch(out) : send_sets(out);
+    }
+  }
+  return true;
+}
+
+void LiveComparison::send(const LiveFrame& frame, std::vector<Difference> about,
+                          std::uint64_t answer_octets, Outbound& out) {
+  questions_.push_back({frame.form, std::move(about), answer_octets});
+  out.await(answer_octets);
+  out.send_counted(frame);
 }
 
 bool LiveComparison::is_sketch_cheaper(const std::vector<Difference>& about, std::uint64_t dots,
@@ -78,68 +104,72 @@ bool LiveComparison::is_sketch_cheaper(const std::vector<Difference>& about, std
   return ranges <= limits.frame_ranges && sketch < sets;
 }
 
-void LiveComparison::ask_sketch(std::vector<Difference> about, std::uint64_t dots, Outbound& out) {
+void LiveComparison::send_sketch(Outbound& out) {
   LiveFrame frame{.index = index_, .number = number_, .form = LiveFrame::Form::sketch};
+  std::uint64_t dots = 0;
+  for (const Difference& each : unasked_) {
+    dots += each.dots;
+    frame.sets.push_back({each.actor, each.common, {}, {}});
+  }
   Sketch sketch(cells_for(dots));
+  each_live(frame.sets, false, {}, [&](const Dot& dot) { sketch.add(sketch_item(key_, dot)); });
   // What is not covered any more (a damaged record was given up) must not be spoken of: a set that
   // is told set by set is cut down to what is.
-  for (const Difference& each : about) frame.sets.push_back({each.actor, each.common, {}, {}});
-  each_live(frame.sets, false, {}, [&](const Dot& dot) { sketch.add(sketch_item(key_, dot)); });
-  if (!covers(frame.sets)) return ask_sets(std::move(about), out);
+  as_sketch_ = false;
+  if (!covers(frame.sets)) return;
   frame.cells = sketch.octets();
-  questions_.push_back({frame.form, std::move(about)});
-  out.send_counted(frame);
+  std::vector<Difference> about(unasked_.begin(), unasked_.end());
+  unasked_.clear();
+  send(frame, std::move(about), sketch.cells() * sizeof(SketchItem), out);
 }
 
-void LiveComparison::ask_sets(std::vector<Difference> about, Outbound& out) {
+void LiveComparison::send_sets(Outbound& out) {
   const SessionLimits& limits = out.limits();
-  LiveFrame frame{.index = index_, .number = number_, .more = true};
-  std::size_t octets = 0;
-  const auto send = [&] {
-    questions_.push_back({});
-    out.send_counted(frame);
-    frame.sets.clear();
-    octets = 0;
-  };
-  const auto tell = [&](const ActorId& actor, const RangeSet& common) {
-    const RangeSet live = source_.live_counters(segment_, actor, common);
-    const auto own = actor_state(source_, segment_, actor);
-    LiveSet set{actor, own ? common.intersect(own->covered) : RangeSet{}, {}, {}};
-    if (set.common.empty()) return;
-    set.live = live.intersect(set.common);
-    set.fingerprint = source_.live_fingerprint(segment_, actor, set.live);
-    const std::size_t more = told_octets + 2 * encode_ranges(set.common).size();
-    const bool is_full =
-        frame.sets.size() >= limits.frame_sets || octets + more > limits.part_octets;
-    if (is_full && !frame.sets.empty()) send();
-    octets += more;
+  LiveFrame frame{.index = index_, .number = number_};
+  std::uint64_t octets = 0;
+  std::uint64_t answer_octets = 0;
+  while (!unasked_.empty() && frame.sets.size() < limits.frame_sets &&
+         octets < limits.part_octets && answer_octets < answer_parts * limits.part_octets) {
+    LiveSet set = next_set(limits);
+    if (set.common.empty()) continue;
+    octets += told_octets + encode_ranges(set.common).size() +
+              std::min<std::size_t>(encode_ranges(set.live).size(), set.common.count() / 8);
+    answer_octets += told_octets + range_octets * set.live.count();
     frame.sets.push_back(std::move(set));
-  };
-  for (const Difference& each : about) {
-    RangeSet left = each.common;
-    while (!left.empty()) {
-      const std::uint64_t first = left.ranges().front().first;
-      const std::uint64_t last = (first / limits.set_counters + 1) * limits.set_counters - 1;
-      RangeSet piece = first_ranges(left.intersect(RangeSet({first, last})), limits.frame_ranges);
-      left = left.minus(piece);
-      tell(each.actor, piece);
-    }
   }
-  frame.more = false;
-  send();
+  frame.more = !unasked_.empty();
+  send(frame, {}, answer_octets, out);
 }
 
-bool LiveComparison::ask_all(const SegmentState& state, const std::optional<Position>& base,
-                             std::size_t cells, Outbound& out) {
-  Sketch sketch(cells);
+// The next piece of what is to be asked about, as far as it is covered here.
+LiveSet LiveComparison::next_set(const SessionLimits& limits) {
+  Difference& next = unasked_.front();
+  const std::uint64_t first = next.common.ranges().front().first;
+  const std::uint64_t last = (first / limits.set_counters + 1) * limits.set_counters - 1;
+  const RangeSet piece =
+      first_ranges(next.common.intersect(RangeSet({first, last})), limits.frame_ranges);
+  LiveSet set{next.actor, {}, source_.live_counters(segment_, next.actor, piece), {}};
+  if (const auto own = actor_state(source_, segment_, next.actor)) {
+    set.common = piece.intersect(own->covered);
+  }
+  set.live = set.live.intersect(set.common);
+  set.fingerprint = source_.live_fingerprint(segment_, set.actor, set.live);
+  next.common = next.common.minus(piece);
+  if (next.common.empty()) unasked_.pop_front();
+  return set;
+}
+
+bool LiveComparison::send_all(Outbound& out) {
+  const All all = *std::exchange(all_, std::nullopt);
+  Sketch sketch(all.cells);
   each_live({}, true, {}, [&](const Dot& dot) { sketch.add(sketch_item(key_, dot)); });
-  if (source_.state(segment_) != state) return false;
-  questions_.push_back({LiveFrame::Form::all, {}});
-  out.send_counted(LiveFrame{.index = index_,
-                             .number = number_,
-                             .form = LiveFrame::Form::all,
-                             .base = base,
-                             .cells = sketch.octets()});
+  if (source_.state(segment_) != all.state) return false;
+  const LiveFrame frame{.index = index_,
+                        .number = number_,
+                        .form = LiveFrame::Form::all,
+                        .base = Position{all.state.journal, all.state.head},
+                        .cells = sketch.octets()};
+  send(frame, {}, all.cells * sizeof(SketchItem), out);
   return true;
 }
 
@@ -226,9 +256,11 @@ bool LiveComparison::received(const DeadFrame& answer, Outbound& out) {
   if (questions_.empty()) throw Error(ErrorCode::invalid, "dead: nothing was asked");
   Question question = std::move(questions_.front());
   questions_.pop_front();
+  out.await_no_more(question.answer_octets);
   if (answer.undecided) {
     if (question.form == LiveFrame::Form::all) return false;
-    ask_sets(std::move(question.about), out);
+    as_sketch_ = false;
+    std::move(question.about.begin(), question.about.end(), std::back_inserter(unasked_));
     return true;
   }
   for (const auto& [actor, counters] : answer.dots) {

@@ -30,28 +30,42 @@ class Outbound {
     return size;
   }
 
-  /// Sends a frame that counts against the window: a chunk, or a part of a long comparison.
-  void send_counted(const Frame& frame) {
-    const std::uint64_t size = send(frame);
-    chunk_octets_ += size;
-    burst_ += size;
-  }
+  /// Sends a frame that counts against the window: a chunk, or a part of a comparison.
+  void send_counted(const Frame& frame) { largest_ = std::max(largest_, count(send(frame))); }
+
+  /// The same for the answer to a part that we call read only once it is answered.
+  void send_answer(const Frame& frame) { count(send(frame)); }
 
   void act(Action action) { actions_.push_back(std::move(action)); }
 
-  /// Whether another chunk may be made now.
-  bool open() const noexcept {
-    return chunk_octets_ - acked_octets_ < limits_.window_octets && burst_ < limits_.burst_octets;
+  /// Whether another chunk or part may be made now.
+  bool open() const noexcept { return flying() < limits_.window_octets && !has_burst(); }
+
+  /// Whether an answer may be made now, which `send_answer` sends. It may go beyond the window by one
+  /// frame: both windows may be full of parts that the other side calls read only once it has
+  /// answered them, and then neither would ever open.
+  bool open_to_answer() const noexcept {
+    return flying() < limits_.window_octets + largest_ && !has_burst();
   }
 
-  /// Whether open() is false only until the next event.
+  /// Whether a question may be asked now. Answers to questions count against no window, so whoever
+  /// asks sees to it that they are no more than half of one.
+  bool open_to_ask() const noexcept {
+    return open() && awaited_octets_ <= limits_.window_octets / 2;
+  }
+
+  /// The answer to a question that was asked is at most so large; it is no longer awaited.
+  void await(std::uint64_t octets) noexcept { awaited_octets_ += octets; }
+  void await_no_more(std::uint64_t octets) noexcept { awaited_octets_ -= octets; }
+
+  /// Whether one of these is false only until the next event.
   bool wants_another_event() const noexcept {
-    return burst_ >= limits_.burst_octets && chunk_octets_ - acked_octets_ < limits_.window_octets;
+    return has_burst() && flying() < limits_.window_octets + largest_;
   }
 
-  /// The peer has made that many chunk octets durable in total. False: more than were ever sent.
+  /// The peer is done with that many counted octets in total. False: more than were ever sent.
   bool acked(std::uint64_t octets) noexcept {
-    if (octets > chunk_octets_) return false;
+    if (octets > counted_octets_) return false;
     acked_octets_ = std::max(acked_octets_, octets);
     return true;
   }
@@ -60,11 +74,22 @@ class Outbound {
   std::uint64_t next_ticket() noexcept { return ++ticket_; }
 
  private:
+  std::uint64_t flying() const noexcept { return counted_octets_ - acked_octets_; }
+  bool has_burst() const noexcept { return burst_ >= limits_.burst_octets; }
+
+  std::uint64_t count(std::uint64_t size) noexcept {
+    counted_octets_ += size;
+    burst_ += size;
+    return size;
+  }
+
   SessionLimits limits_;
   std::vector<Action> actions_;
   std::uint64_t octets_sent_ = 0;
-  std::uint64_t chunk_octets_ = 0;
+  std::uint64_t counted_octets_ = 0;
   std::uint64_t acked_octets_ = 0;
+  std::uint64_t awaited_octets_ = 0;
+  std::uint64_t largest_ = 0;  ///< counted frame that was no answer
   std::uint64_t burst_ = 0;
   std::uint64_t ticket_ = 0;
 };

@@ -106,7 +106,7 @@ class Session::Impl {
       report_.problem = *outcome.refused;
       return;
     }
-    durable_octets_ += at->follower().applied(outcome);
+    done_octets_ += at->follower().applied(outcome);
     acknowledge(*at);
     if (outcome.cloned) {
       out_.act(Alarm{"segment " + at->segment() +
@@ -223,15 +223,13 @@ class Session::Impl {
     named(frame.index).follower().received(frame, message_octets_, out_);
   }
 
-  // Parts of a comparison count against the sender's window like chunks, and are done with at once.
+  // Parts of a comparison count against the sender's window like chunks, until they have been read.
   template <class Part>
   void compare(const Part& part) {
     Exchange& exchange = named(part.index);
     awaiting_answer_ = true;  // it may make us ask, or answer
-    exchange.comparison().received(part, out_);
+    exchange.comparison().received(part, message_octets_, out_);
     exchange.pump(out_);
-    durable_octets_ += message_octets_;
-    acknowledge(exchange);
   }
 
   void on(const CompareFrame& frame) { compare(frame); }
@@ -264,7 +262,7 @@ class Session::Impl {
   }
 
   void acknowledge(const Exchange& exchange) {
-    out_.send(AckFrame{exchange.index(), durable_octets_, exchange.follower().position().sequence});
+    out_.send(AckFrame{exchange.index(), done_octets_, exchange.follower().position().sequence});
   }
 
   Exchange& named(std::uint64_t peer_index) {
@@ -306,6 +304,11 @@ class Session::Impl {
   // ------------------------------------------------------------ after every event
 
   void settle() {
+    for (Exchange& exchange : exchanges_) {
+      const std::uint64_t octets = exchange.comparison().take_read();
+      done_octets_ += octets;
+      if (octets > 0) acknowledge(exchange);
+    }
     for (Exchange& exchange : exchanges_) exchange.settle(out_);
     if (out_.octets_sent() != octets_seen_) {
       octets_seen_ = out_.octets_sent();
@@ -432,7 +435,7 @@ class Session::Impl {
   std::optional<Time> armed_;
   std::optional<Time> compare_at_;
   std::uint64_t octets_seen_ = 0;
-  std::uint64_t durable_octets_ = 0;
+  std::uint64_t done_octets_ = 0;  ///< of chunks that are durable, and of parts that were read
   std::size_t message_octets_ = 0;
   int compare_rounds_ = 0;
   bool awaiting_answer_ = false;

@@ -11,8 +11,8 @@ namespace {
 constexpr std::int64_t clock_follow_ms = 60'000;
 
 // Each of the eight segments may have one chunk open, and one that it did not fit into, when the
-// window closes.
-constexpr std::size_t overshoot_chunks = 16;
+// window closes. Answers may go beyond it by one frame, and the last of them is one more.
+constexpr std::size_t overshoot_frames = 8 * 2 + 2;
 
 std::string shown(const Dot& dot) {
   return "dot " + std::to_string(dot.counter) + " of " + dot.actor.text().substr(20);
@@ -131,6 +131,17 @@ void World::meet_part(const Frame& frame) {
   }
 }
 
+// What is not acknowledged is no more than the window and a few frames.
+void World::check_window(End& from, std::size_t octets) {
+  const std::uint64_t flying = from.counted_octets - from.acked_octets + octets;
+  from.largest_frame = std::max(from.largest_frame, octets);
+  from.counted_octets += octets;
+  const std::uint64_t window = from.limits.window_octets;
+  trace_.expect(flying <= window + overshoot_frames * from.largest_frame || is_tainted(),
+                "a chunk or a part was sent although the window was closed");
+  if (flying >= window) trace_.met("a window closed");
+}
+
 void World::check_frame(Link& link, int side, const Bytes& octets) {
   End& from = link.ends[static_cast<std::size_t>(side)];
   End& to = link.ends[static_cast<std::size_t>(1 - side)];
@@ -144,21 +155,11 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
     if (state->compare) trace_.met("a journal was gone in mid-stream");
     if (state->wanted) trace_.met("states were asked for");
   } else if (const auto* delta = std::get_if<DeltaFrame>(&frame)) {
-    const std::uint64_t flying = from.chunk_octets - from.acked_octets;
-    from.largest_chunk = std::max(from.largest_chunk, octets.size());
-    trace_.expect(
-        flying <= from.limits.window_octets + overshoot_chunks * from.largest_chunk +
-                      from.part_octets ||
-            is_tainted(),
-        "a chunk was sent although the window was closed");
-    from.chunk_octets += octets.size();
-    if (flying + octets.size() >= from.limits.window_octets) trace_.met("a window closed");
+    check_window(from, octets.size());
     if (delta->delta.context.actors().size() > 1) trace_.met("a chunk of several actors");
     check_chunk(from, from.segments[delta->index], delta->delta);
   } else if (is_counted_part(frame)) {
-    from.largest_chunk = std::max(from.largest_chunk, octets.size());
-    from.chunk_octets += octets.size();
-    from.part_octets += octets.size();  // answers do not wait for the window
+    check_window(from, octets.size());
     meet_part(frame);
   } else if (const auto* ack = std::get_if<AckFrame>(&frame)) {
     to.acked_octets = ack->octets;

@@ -28,10 +28,9 @@ struct End {
   std::optional<Time> wake;
   std::optional<Close> close;
   std::map<std::uint64_t, std::string> segments;  ///< how this side numbers them
-  std::uint64_t chunk_octets = 0;                 ///< sent by this side
-  std::size_t largest_chunk = 0;
-  std::uint64_t part_octets = 0;  ///< of comparisons, in `chunk_octets` too
-  std::uint64_t acked_octets = 0;  ///< of those, confirmed by the other
+  std::uint64_t counted_octets = 0;  ///< of chunks and parts that this side has sent
+  std::uint64_t acked_octets = 0;    ///< of those, confirmed by the other
+  std::size_t largest_frame = 0;     ///< of those
   std::vector<Bytes> said;         ///< of a hostile side: what it may say again
 
   bool is_up() const noexcept { return session && !close && !is_cut; }
@@ -149,6 +148,7 @@ class World {
   void check_positions(const Replica& replica, const Judgement& judgement);
   void check_claims(const Replica& replica, const Apply& change);
   void meet_part(const Frame& frame);
+  void check_window(End& from, std::size_t octets);
   void check_frame(Link& link, int side, const Bytes& frame);
   void check_chunk(const End& from, const std::string& segment, const Delta& delta);
   void check_close(const Link& link, int side);
