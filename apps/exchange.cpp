@@ -14,18 +14,29 @@ constexpr std::size_t import_octets_max = std::size_t{4} << 20;
 constexpr const char* journal_hint =
     "the journal lets peers catch up quickly; `loam journal --drop` empties it and loses nothing";
 
+/// Says what an export lacks; the exit code.
+int told_damage(const ExportReport& report) {
+  if (report.damaged == 0) return 0;
+  const Error error(ErrorCode::damaged, "export: " + std::to_string(report.damaged) +
+                                            " records or keys cannot be read and are left out; "
+                                            "`loam doctor` says more");
+  complain(error);
+  return exit_code(error.code());
+}
+
 int export_items(const Memory& memory, const ExportQuery& query, Output& out) {
   ItemStream items(out);
+  ExportReport report;
   try {
-    memory.export_records(query, [&items](std::string_view line) { items.add(line); });
+    report = memory.export_records(query, [&items](std::string_view line) { items.add(line); });
   } catch (const Error& error) {
     if (!items.has_started()) throw;
     items.finish({{"next", nullptr}, {"error", error_shape(error)}});
     complain(error);
     return exit_code(error.code());
   }
-  items.finish({{"next", nullptr}});
-  return 0;
+  items.finish({{"next", nullptr}, {"damaged", report.damaged}});
+  return told_damage(report);
 }
 
 std::string import_text(const ImportReport& report, bool dry_run) {
@@ -47,11 +58,12 @@ void name_long_lines(ImportReport& report, const std::set<std::uint64_t>& long_l
 int run(const command::Export& exported, const Shell& shell) {
   const Memory memory = open_memory(shell);
   if (shell.json) return export_items(memory, exported.query, shell.out);
-  memory.export_records(exported.query, [&shell](std::string_view line) {
-    shell.out.write(line);
-    shell.out.write("\n");
-  });
-  return 0;
+  const ExportReport report =
+      memory.export_records(exported.query, [&shell](std::string_view line) {
+        shell.out.write(line);
+        shell.out.write("\n");
+      });
+  return told_damage(report);
 }
 
 int run(const command::Import& imported, const Shell& shell) {

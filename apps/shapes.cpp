@@ -2,6 +2,7 @@
 
 #include <boost/json/value.hpp>
 
+#include "apps/text.hpp"
 #include "lib/json_value.hpp"
 
 namespace loam::cli {
@@ -181,12 +182,19 @@ json::object shape(const Status& status) {
   for (const auto& [name, segment] : status.segments) segments[name] = shape(segment);
   json::array peers;
   for (const auto& peer : status.peers) peers.push_back(shape(peer));
+  json::array alarms;
+  for (const auto& alarm : status.alarms) {
+    alarms.push_back({{"text", as_utf8(alarm.text)},
+                      {"first_ms", alarm.first_ms},
+                      {"last_ms", alarm.last_ms},
+                      {"count", alarm.count}});
+  }
   return {{"name", status.identity.name},
           {"id", status.identity.id.text()},
           {"federation", status.identity.federation.text()},
           {"segments", std::move(segments)},
           {"peers", std::move(peers)},
-          {"alarms", to_json(status.alarms)}};
+          {"alarms", std::move(alarms)}};
 }
 
 json::object shape(const SyncReport& report) {

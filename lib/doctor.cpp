@@ -10,6 +10,7 @@
 #include <map>
 
 #include "crdt/error.hpp"
+#include "lib/alarms.hpp"
 #include "lib/core.hpp"
 #include "lib/descriptor.hpp"
 #include "lib/identity.hpp"
@@ -256,6 +257,7 @@ class Doctor {
       Core core({.dir = dir_, .now_ms = options_.now_ms});
       check_records(core);
       check_held(core);
+      check_alarms(core);
       check_room(core);
       check_peers(core);
     } catch (const Error& error) {
@@ -318,6 +320,18 @@ class Doctor {
       add("equivocations", Urgency::warning,
           std::to_string(equivocations) + " second contents of a dot are kept aside",
           "somebody's store was copied or forged: look which instance wrote them");
+    }
+  }
+
+  void check_alarms(Core& core) {
+    const auto alarms = core.shared.env().read(
+        [&](const lmdb::ReadTxn& txn) { return read_alarms(txn, core.now_ms()); });
+    for (const AlarmStatus& alarm : alarms) {
+      const std::int64_t minutes = std::max<std::int64_t>(core.now_ms() - alarm.last_ms, 0) / 60'000;
+      add("alarm", Urgency::warning,
+          alarm.text + " (" + std::to_string(alarm.count) + " times, the last one " +
+              std::to_string(minutes) + " minutes ago)",
+          "find out why; it is told for a week after it was last raised");
     }
   }
 

@@ -8,6 +8,7 @@
 #include "lib/lookup.hpp"
 #include "lib/memory_impl.hpp"
 #include "lib/packet_json.hpp"
+#include "lib/quarantine.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -70,35 +71,49 @@ std::string export_line(const Entry& entry) {
 
 namespace {
 
-std::uint64_t export_set(const Core& core, const Segment& segment,
-                         const std::function<void(std::string_view)>& sink) {
-  std::uint64_t count = 0;
+void export_set(const Core& core, const Segment& segment,
+                const std::function<void(std::string_view)>& sink, ExportReport& report) {
   ListQuery query{segment.name, export_page, {}};
   while (true) {
     const RecordPage page = list_records(core, query);
     for (const Record& record : page.items) {
       sink(export_line(record, segment.scope));
     }
-    count += page.items.size();
-    if (!page.next) return count;
+    report.written += page.items.size();
+    report.damaged += page.damaged;
+    if (!page.next) return;
     query.cursor = *page.next;
   }
 }
 
-std::uint64_t export_map(const Core& core, const Segment& segment,
-                         const std::function<void(std::string_view)>& sink) {
-  std::uint64_t count = 0;
+// The winner of a key; absent: there is none any more. A key is left out when any of its assignments
+// cannot be read, for then nobody knows which one wins.
+std::optional<Entry> exported_entry(const Core& core, const Segment& segment,
+                                    const std::string& key, ExportReport& report) {
+  try {
+    auto entries = read_entries(core, segment, key);
+    if (entries.empty() || !entries.front().value) return std::nullopt;
+    return std::move(entries.front());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::damaged) throw;
+    ++report.damaged;
+    return std::nullopt;
+  }
+}
+
+void export_map(const Core& core, const Segment& segment,
+                const std::function<void(std::string_view)>& sink, ExportReport& report) {
   std::string after;
   while (true) {
     const KeyPage page = list_keys(core, segment, after, export_page);
     for (const std::string& key : page.items) {
-      const auto entries = read_entries(core, segment, key);
-      if (entries.empty() || !entries.front().value) continue;
-      const Entry& entry = entries.front();
-      sink(export_line(entry));
-      ++count;
+      const auto entry = exported_entry(core, segment, key, report);
+      if (!entry) continue;
+      sink(export_line(*entry));
+      ++report.written;
     }
-    if (!page.next) return count;
+    report.damaged += page.damaged;
+    if (!page.next) return;
     after = *page.next;
   }
 }
@@ -196,14 +211,16 @@ Imported plan_import(const Core& core, const std::string& text) {
 
 }  // namespace
 
-std::uint64_t Memory::export_records(const ExportQuery& query,
-                                     const std::function<void(std::string_view line)>& sink) const {
-  std::uint64_t count = 0;
+ExportReport Memory::export_records(const ExportQuery& query,
+                                    const std::function<void(std::string_view line)>& sink) const {
+  ExportReport report;
+  // Those that were forgotten because they cannot be read are damaged still, until a peer sends them.
+  report.damaged = impl_->core.shared.read(quarantine_counts).open;
   for (const Segment* segment : exported_segments(query, impl_->core.segments)) {
-    count += segment->kind == Kind::set ? export_set(impl_->core, *segment, sink)
-                                        : export_map(impl_->core, *segment, sink);
+    const auto export_segment = segment->kind == Kind::set ? export_set : export_map;
+    export_segment(impl_->core, *segment, sink, report);
   }
-  return count;
+  return report;
 }
 
 ImportReport Memory::import_records(const std::function<std::optional<std::string>()>& next_line,

@@ -177,6 +177,5 @@ Subscription Federation::watch(std::vector<std::string> segments,
 }
 void Federation::stop() { impl_->stop(); }
 std::set<StoreId> Federation::linked() const { return impl_->linked(); }
-std::vector<std::string> Federation::alarms() const { return impl_->alarms(); }
 
 }  // namespace loam

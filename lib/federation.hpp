@@ -35,9 +35,6 @@ class Federation {
   /// Stores that this process has a link with now.
   std::set<StoreId> linked() const;
 
-  /// What sessions of this process alarmed the operator with, the oldest first; the last few.
-  std::vector<std::string> alarms() const;
-
   class Impl;
 
  private:

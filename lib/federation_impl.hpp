@@ -6,7 +6,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -34,7 +33,6 @@ class Federation::Impl final : public LinkHost {
   Subscription watch(std::vector<std::string> segments, std::function<void(const Change&)> callback,
                      const std::weak_ptr<Impl>& self);
   void stop();
-  std::vector<std::string> alarms();
   std::set<StoreId> linked();
 
   // Of LinkHost.
@@ -92,7 +90,6 @@ class Federation::Impl final : public LinkHost {
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
   std::set<std::string> bad_endpoints_;
   std::set<std::string> unreached_;
-  std::deque<std::string> alarms_;
   std::uint64_t watch_id_ = 0;
   std::uint64_t last_transaction_ = 0;
   std::atomic<bool> woken_{false};

@@ -11,7 +11,6 @@ namespace {
 
 namespace net = boost::asio;
 
-constexpr std::size_t alarms_max = 64;
 
 }  // namespace
 
@@ -32,10 +31,6 @@ struct Federation::Impl::Round {
     promise.set_value(std::move(report));
   }
 };
-
-std::vector<std::string> Federation::Impl::alarms() {
-  return on_loop([&] { return std::vector<std::string>(alarms_.begin(), alarms_.end()); });
-}
 
 std::set<StoreId> Federation::Impl::linked() {
   return on_loop([&] {
@@ -93,8 +88,13 @@ void Federation::Impl::hold(const Hello& peer, Hold removal) {
 
 void Federation::Impl::alarm(const std::string& text) {
   core_.log(LogLevel::error, "alarm: " + text);
-  alarms_.push_back(text);
-  if (alarms_.size() > alarms_max) alarms_.pop_front();
+  try {
+    Job job;
+    job.shared = [text](SharedBatch& batch) { batch.raise_alarm(text); };
+    core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  } catch (const Error& error) {  // it stands in the log
+    core_.log(LogLevel::warning, "an alarm could not be kept: " + std::string(error.what()));
+  }
 }
 
 SessionConfig Federation::Impl::session_config(Role role) {

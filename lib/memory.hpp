@@ -163,11 +163,25 @@ struct PeerStatus {
   std::map<std::string, std::uint64_t> lag;  ///< per segment: local changes it has not confirmed
 };
 
+struct ExportReport {
+  std::uint64_t written = 0;  ///< records and entries that were handed out
+  std::uint64_t damaged = 0;  ///< records and keys that could not be read, and are left out
+};
+
+/// Something that an operator must look at: states that differ though they may not, a copy of this
+/// instance that runs, removals that wait.
+struct AlarmStatus {
+  std::string text;
+  std::int64_t first_ms = 0;
+  std::int64_t last_ms = 0;
+  std::uint64_t count = 0;  ///< how often it was raised
+};
+
 struct Status {
   Identity identity;
   std::map<std::string, SegmentStatus> segments;
   std::vector<PeerStatus> peers;
-  std::vector<std::string> alarms;
+  std::vector<AlarmStatus> alarms;  ///< raised within a week, by any process; the last one last
 };
 
 /// What one segment exchanged with one peer.
@@ -360,9 +374,9 @@ class Memory {
 
   // --- exchange ------------------------------------------------------------------------------
   /// Hands out one JSON object per live record and entry, a line each without the newline. Private
-  /// segments only when asked for. Returns how many.
-  std::uint64_t export_records(const ExportQuery& query,
-                               const std::function<void(std::string_view line)>& sink) const;
+  /// segments only when asked for. What cannot be read is left out, and counted.
+  ExportReport export_records(const ExportQuery& query,
+                              const std::function<void(std::string_view line)>& sink) const;
 
   /// Writes what `export_records` handed out, line by line, in groups. This instance becomes the
   /// author; the provenance names the claimed one. `progress` is told lines done, may be empty.

@@ -2,6 +2,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "lib/alarms.hpp"
 #include "lib/lookup.hpp"
 #include "lib/peers.hpp"
 #include "lib/quarantine.hpp"
@@ -62,10 +63,7 @@ Status Memory::Impl::status() {
   std::set<StoreId> linked;
   {
     const std::lock_guard lock(mutex_);
-    if (federation_) {
-      linked = federation_->linked();
-      status.alarms = federation_->alarms();
-    }
+    if (federation_) linked = federation_->linked();
   }
   core.shared.read([&](const SharedReader& reader) {
     std::map<SegmentNumber, std::uint64_t> heads;
@@ -74,6 +72,7 @@ Status Memory::Impl::status() {
       heads[number] = row.state.head;
       status.segments[row.name] = {Scope::shared, row.state.kind, row.records, row.octets};
     }
+    status.alarms = read_alarms(reader.txn(), core.now_ms());
     for (const KnownPeer& peer : known_peers(reader)) {
       PeerStatus out{peer.row.name,         peer.row.instance.text(),
                      peer.row.endpoint,     linked.count(peer.store) != 0,

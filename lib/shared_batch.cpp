@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "crdt/error.hpp"
+#include "lib/alarms.hpp"
 #include "lib/packet_log.hpp"
 #include "lib/quarantine.hpp"
 #include "lib/segment_dots.hpp"
@@ -166,6 +167,8 @@ void SharedBatch::set_position(SegmentNumber segment, const StoreId& peer,
                                const Position& position) {
   txn_.put(table::positions, position_key(peer, segment), encode(position));
 }
+
+void SharedBatch::raise_alarm(const std::string& text) { note_alarm(txn_, text, now_ms_); }
 
 void SharedBatch::hold(HeldRow row) {
   row.at_ms = now_ms_;

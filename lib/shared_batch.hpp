@@ -54,6 +54,9 @@ class SharedBatch {
 
   void set_peer(const StoreId& peer, const PeerRow& row);
 
+  /// Notes an alarm (lib/alarms.hpp).
+  void raise_alarm(const std::string& text);
+
   /// Keeps something aside (lib/held.hpp has the bounds). Its time is set here.
   void hold(HeldRow row);
 

@@ -40,6 +40,7 @@ inline constexpr std::string_view file = "file";
 inline constexpr std::string_view name = "name";
 inline constexpr std::string_view federation = "federation";
 inline constexpr std::string_view clock = "clock";
+inline constexpr std::string_view alarms = "alarms";
 }  // namespace meta
 
 /// The version of the shared and the private environment's format.

@@ -13,9 +13,10 @@ using Lines = std::vector<std::string>;
 
 Lines exported(const Memory& memory, const ExportQuery& query = {}) {
   Lines lines;
-  const auto count =
+  const ExportReport report =
       memory.export_records(query, [&](std::string_view line) { lines.emplace_back(line); });
-  CHECK(count == lines.size());
+  CHECK(report.written == lines.size());
+  CHECK(report.damaged == 0);
   return lines;
 }
 

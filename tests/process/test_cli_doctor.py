@@ -107,6 +107,16 @@ class Records(DoctorCase):
         self.assertEqual(set(self.states(0)), {"repaired_records"})
         self.assertEqual(self.ok("digest"), self.ok("digest", dir=beta))
 
+    def test_an_export_leaves_a_damaged_record_out_and_fails_with_that(self):
+        self.remember("lesson to damage")
+        self.remember("sound lesson")
+        self.damage_text("shared", b"lesson to damage")
+        out = self.run_json(7, "export")
+        self.assertEqual((len(out["items"]), out["damaged"]), (1, 1))
+        plain = self.run_loam("export")
+        self.assertEqual((plain.returncode, len(plain.stdout.splitlines())), (7, 1))
+        self.assertIn(b"1 records or keys cannot be read", plain.stderr)
+
     def test_a_list_leaves_a_damaged_record_out_and_says_so(self):
         self.remember("a lesson that is kept")
         hit = self.remember("a lesson that is hit")

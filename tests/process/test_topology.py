@@ -112,6 +112,14 @@ class Absence(Peers):
             held = self.ok("peers", dir=self.beta)["held"]
             self.assertEqual([(item["peer"], item["records"]) for item in held], [("alpha", MANY // 2)])
         self.assertEqual(self.ok("peers", "list", dir=self.dir)["held"], [])
+        # Every later process tells what alarmed those, and an alarm that comes back is one.
+        alarms = self.ok("status", dir=self.beta)["alarms"]
+        alarm, = [alarm for alarm in alarms if "alpha has removed" in alarm["text"]]
+        self.assertEqual(alarm["count"], 2)
+        self.assertLessEqual(alarm["first_ms"], alarm["last_ms"])
+        self.assertIn(b"alarm: ", self.run_loam("status", dir=self.beta).stdout)
+        states = {item["state"] for item in self.ok("doctor", dir=self.beta)["items"]}
+        self.assertLessEqual({"alarm", "held_removal"}, states)
         self.fails(3, "not_found", "peers", "confirm-removal", "gamma", dir=self.beta)
         done = self.ok("peers", "confirm-removal", "alpha", dir=self.beta)
         self.assertEqual(done["removed"], MANY // 2)
