@@ -36,8 +36,8 @@ std::string status_text(const Status& status) {
                            {"federation", status.identity.federation.text()}});
   out += "\n" + segments_text(status) + "\n" + peers_text(status);
   for (const auto& alarm : status.alarms) {
-    out += "alarm: " + printable(alarm.text) + " (" + std::to_string(alarm.count) + " times, last " +
-           print_time(alarm.last_ms) + ")\n";
+    out += "alarm: " + printable(alarm.text) + " (" + std::to_string(alarm.count) +
+           " times, last " + print_time(alarm.last_ms) + ")\n";
   }
   return out;
 }

@@ -97,14 +97,16 @@ void Committer::commit(std::vector<Job> jobs) {
                      space);
                  committed_();
                });
-  commit_group(private_.env(), priv, [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
-    private_.env().write(
-        [&](lmdb::WriteTxn& txn) {
-          PrivateBatch batch(private_, txn);
-          for (current = 0; current < group.size(); ++current) group[current]->priv(batch);
-        },
-        space);
-  });
+  commit_group(private_.env(), priv,
+               [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+                 private_.env().write(
+                     [&](lmdb::WriteTxn& txn) {
+                       PrivateBatch batch(private_, txn);
+                       for (current = 0; current < group.size(); ++current)
+                         group[current]->priv(batch);
+                     },
+                     space);
+               });
 }
 
 }  // namespace loam

@@ -327,7 +327,8 @@ class Doctor {
     const auto alarms = core.shared.env().read(
         [&](const lmdb::ReadTxn& txn) { return read_alarms(txn, core.now_ms()); });
     for (const AlarmStatus& alarm : alarms) {
-      const std::int64_t minutes = std::max<std::int64_t>(core.now_ms() - alarm.last_ms, 0) / 60'000;
+      const std::int64_t minutes =
+          std::max<std::int64_t>(core.now_ms() - alarm.last_ms, 0) / 60'000;
       add("alarm", Urgency::warning,
           alarm.text + " (" + std::to_string(alarm.count) + " times, the last one " +
               std::to_string(minutes) + " minutes ago)",

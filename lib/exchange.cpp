@@ -86,8 +86,8 @@ void export_set(const Core& core, const Segment& segment,
   }
 }
 
-// The winner of a key; absent: there is none any more. A key is left out when any of its assignments
-// cannot be read, for then nobody knows which one wins.
+// The winner of a key; absent: there is none any more. A key is left out when any of its
+// assignments cannot be read, for then nobody knows which one wins.
 std::optional<Entry> exported_entry(const Core& core, const Segment& segment,
                                     const std::string& key, ExportReport& report) {
   try {
@@ -214,7 +214,8 @@ Imported plan_import(const Core& core, const std::string& text) {
 ExportReport Memory::export_records(const ExportQuery& query,
                                     const std::function<void(std::string_view line)>& sink) const {
   ExportReport report;
-  // Those that were forgotten because they cannot be read are damaged still, until a peer sends them.
+  // Those that were forgotten because they cannot be read are damaged still, until a peer sends
+  // them.
   report.damaged = impl_->core.shared.read(quarantine_counts).open;
   for (const Segment* segment : exported_segments(query, impl_->core.segments)) {
     const auto export_segment = segment->kind == Kind::set ? export_set : export_map;

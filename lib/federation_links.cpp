@@ -11,7 +11,6 @@ namespace {
 
 namespace net = boost::asio;
 
-
 }  // namespace
 
 /// One call of `sync`: a link to each endpoint, and the promise that waits for all of them.

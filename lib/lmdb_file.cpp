@@ -55,10 +55,9 @@ format::MetaPage read_meta(const Descriptor& file, const std::filesystem::path& 
 }
 
 // A file that ends before its last page: sound when nothing but free pages are missing. It is made
-// longer then, which fallocate does without taking away what another process writes meanwhile; where
-// that is not possible it stays short, and is looked at again.
-void check_short_file(const std::filesystem::path& path, std::uint64_t size,
-                      std::uint64_t needed) {
+// longer then, which fallocate does without taking away what another process writes meanwhile;
+// where that is not possible it stays short, and is looked at again.
+void check_short_file(const std::filesystem::path& path, std::uint64_t size, std::uint64_t needed) {
   const CheckReport report = check_still_file(path, {.values = false, .findings_max = 1});
   if (!report.is_sound()) {
     too_short(path, size, "meta page",
@@ -119,8 +118,8 @@ void make_empty_environment(const std::filesystem::path& dir, std::uint64_t map_
 
 }  // namespace
 
-// LMDB makes it sparse, maps it and writes through the map: on a full disk that ends the process. A file
-// that is there keeps its size, which other processes rely on.
+// LMDB makes it sparse, maps it and writes through the map: on a full disk that ends the process. A
+// file that is there keeps its size, which other processes rely on.
 void make_lock_file(const std::filesystem::path& dir) {
   const auto path = dir / "lock.mdb";
   const Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));

@@ -45,7 +45,8 @@ void EnvState::resize(std::uint64_t octets) {
   if (lost_) throw Error(*lost_);
   if (const int code = mdb_env_set_mapsize(env, octets); code != MDB_SUCCESS) {
     // LMDB looks at the size before it gives up the map that it has.
-    if (code != EINVAL) lost_.emplace(ErrorCode::failed, "store " + dir.string() + ": lost its map");
+    if (code != EINVAL)
+      lost_.emplace(ErrorCode::failed, "store " + dir.string() + ": lost its map");
     raise(code, "cannot move its map");
   }
 }

@@ -43,9 +43,10 @@ EnvState::~EnvState() {
   if (!failed) marker.clear();  // else whoever opens it next must know
 }
 
-// After a commit that the disk refused, the kernel may take for written what is not on the disk, and
-// LMDB may have given the handle up. So everything is read anew, from the disk as far as the kernel
-// forgets what it has, and looked at before anything is read through it or acknowledged again.
+// After a commit that the disk refused, the kernel may take for written what is not on the disk,
+// and LMDB may have given the handle up. So everything is read anew, from the disk as far as the
+// kernel forgets what it has, and looked at before anything is read through it or acknowledged
+// again.
 void EnvState::reopen() {
   const std::lock_guard alone(gate_);
   if (lost_ && lost_->code() == ErrorCode::damaged) throw Error(*lost_);
@@ -81,8 +82,8 @@ void EnvState::open_verified() {
   for (;;) {
     MDB_txn* const txn = begin_while_alone(MDB_RDONLY);
     // Another process may go on writing: the snapshot keeps what is looked at as it is.
-    const auto report = check_file(
-        path, {.transaction = mdb_txn_id(txn), .values = false, .findings_max = 1});
+    const auto report =
+        check_file(path, {.transaction = mdb_txn_id(txn), .values = false, .findings_max = 1});
     int code = report ? 0 : MDB_NOTFOUND;
     for (std::size_t i = 0; code == 0 && report->is_sound() && i < tables.size(); ++i) {
       code = mdb_dbi_open(txn, tables[i].c_str(), 0, &handles[i]);
@@ -109,9 +110,9 @@ MDB_txn* EnvState::begin_while_alone(unsigned flags) {
   }
 }
 
-// A meta page that the disk was said to have refused may be on it all the same, or not be on it although
-// the kernel takes it for written. Both are written again as they are, so that they are on the disk as
-// everybody reads them. Nobody else writes meanwhile: the transaction excludes it.
+// A meta page that the disk was said to have refused may be on it all the same, or not be on it
+// although the kernel takes it for written. Both are written again as they are, so that they are on
+// the disk as everybody reads them. Nobody else writes meanwhile: the transaction excludes it.
 void EnvState::make_meta_durable() {
   MDB_txn* const txn = begin_while_alone(0);
   int file = -1;

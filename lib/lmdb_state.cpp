@@ -158,8 +158,8 @@ EnvState::Outcome EnvState::attempt(const std::function<void(MDB_txn*)>& body) {
   }
   if (code == MDB_MAP_FULL) return Outcome::map_full;
   // A full disk is met while data pages are written, before anything points at them; or at the meta
-  // page, and then LMDB gives the handle up. Any other failure of the disk (above 0: errno) may have
-  // lost pages that the kernel now believes are clean.
+  // page, and then LMDB gives the handle up. Any other failure of the disk (above 0: errno) may
+  // have lost pages that the kernel now believes are clean.
   const bool is_full = code_of(code) == ErrorCode::out_of_space;
   if (is_full ? is_given_up() : code > 0) has_failed();
   raise(code, "cannot commit");

@@ -39,18 +39,18 @@ struct EnvState {
   /// Whether the map is gone, or a commit has failed: `reopen` comes before anything is written.
   bool needs_reopening() const;
 
-  /// Closes the environment, opens it again, checks the whole structure of the file and makes its meta
-  /// pages durable. Readers wait. When it throws, nothing can be written, and nothing be read either if
-  /// it could not be opened; the next call tries again, unless the file is damaged: that stays. Throws
-  /// Error(damaged), and as opening does. Writer only.
+  /// Closes the environment, opens it again, checks the whole structure of the file and makes its
+  /// meta pages durable. Readers wait. When it throws, nothing can be written, and nothing be read
+  /// either if it could not be opened; the next call tries again, unless the file is damaged: that
+  /// stays. Throws Error(damaged), and as opening does. Writer only.
   void reopen();
 
   /// Throws unless the code is success.
   void check(int code, const char* doing) const;
   [[noreturn]] void raise(int code, const char* doing) const;
 
-  /// Pass the gate with others; asserts that this thread is not inside already. Throws when there is
-  /// no map any more, and says why.
+  /// Pass the gate with others; asserts that this thread is not inside already. Throws when there
+  /// is no map any more, and says why.
   void enter() const;
   void leave() const noexcept;
   bool inside() const noexcept;
@@ -81,8 +81,8 @@ struct EnvState {
   void grow(Space space);
 
   /// Makes the pages that the last commit freed usable: LMDB uses them from the second commit after
-  /// it on, which a store that refuses writes would never reach. Commits one small entry, if need be
-  /// in the space kept for removals. Says whether trying again makes sense: not when nothing was
+  /// it on, which a store that refuses writes would never reach. Commits one small entry, if need
+  /// be in the space kept for removals. Says whether trying again makes sense: not when nothing was
   /// committed since the last time. Writer only.
   bool settle();
 
@@ -100,7 +100,7 @@ struct EnvState {
   std::vector<MDB_dbi> handles;
   std::uint64_t octets_max;
   std::mutex writer;
-  Marker marker;  ///< writer only
+  Marker marker;                    ///< writer only
   bool map_full = false;            ///< a put of the running transaction found no room; writer only
   std::atomic<bool> failed{false};  ///< a commit failed, and it could not be reopened since
   pid_t process;

@@ -112,8 +112,7 @@ ssize_t DiskWatch::write(int file, const std::string& environment, std::span<con
   if (written < 0) return written;
   octets.resize(static_cast<std::size_t>(written));
   if (moves) (void)lseek(file, static_cast<off_t>(offset) + written, SEEK_SET);
-  const bool loses =
-      flushes && (fails(Fault::Call::meta_sync) || fails(Fault::Call::meta_lost));
+  const bool loses = flushes && (fails(Fault::Call::meta_sync) || fails(Fault::Call::meta_lost));
   note({flushes && !loses ? DiskEvent::Kind::flushed_write : DiskEvent::Kind::write, environment,
         offset, std::move(octets)});
   if (!loses) return written;
