@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <msgpack.hpp>
+#include <optional>
 
 #include "crdt/error.hpp"
 
@@ -125,8 +125,10 @@ class CheckingVisitor : public msgpack::null_visitor {
 
   bool open(std::uint32_t size, bool) {
     if (in_key_) reject("a key that is not text");
-    if (size > limits_.container_max) over("elements of one container", size, limits_.container_max);
-    if (levels_.size() + 1 > limits_.depth_max) over("depth", levels_.size() + 1, limits_.depth_max);
+    if (size > limits_.container_max)
+      over("elements of one container", size, limits_.container_max);
+    if (levels_.size() + 1 > limits_.depth_max)
+      over("depth", levels_.size() + 1, limits_.depth_max);
     levels_.emplace_back();
     octets_ += container_header(size);
     if (++elements_ > limits_.elements_max) over("elements", elements_, limits_.elements_max);
@@ -184,7 +186,9 @@ class BuildingVisitor : public CheckingVisitor {
     CheckingVisitor::visit_bin(data, size);
     return put(Value(copy_of(bytes_of({data, size}))));
   }
-  bool start_array(std::uint32_t size) { return CheckingVisitor::start_array(size) && push(Array()); }
+  bool start_array(std::uint32_t size) {
+    return CheckingVisitor::start_array(size) && push(Array());
+  }
   bool end_array() { return CheckingVisitor::end_array() && pop(); }
   bool start_map(std::uint32_t size) { return CheckingVisitor::start_map(size) && push(Map()); }
   bool end_map() { return CheckingVisitor::end_map() && pop(); }
@@ -282,7 +286,8 @@ Writer& Writer::real(double value) {
   std::array<std::byte, 9> octets{std::byte{0xcb}};
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof bits);
-  for (int i = 8; i >= 1; --i, bits >>= 8) octets[static_cast<std::size_t>(i)] = std::byte(bits & 255U);
+  for (int i = 8; i >= 1; --i, bits >>= 8)
+    octets[static_cast<std::size_t>(i)] = std::byte(bits & 255U);
   sink.write(reinterpret_cast<const char*>(octets.data()), octets.size());
   return *this;
 }
@@ -379,48 +384,5 @@ bool is_utf8(std::string_view text) noexcept {
   }
   return true;
 }
-
-const Array& as_array(const Value& value, const char* what) {
-  if (const auto* array = value.get<Array>()) return *array;
-  throw Error(ErrorCode::invalid, std::string(what) + ": not an array");
-}
-
-const Map& as_map(const Value& value, const char* what) {
-  if (const auto* map = value.get<Map>()) return *map;
-  throw Error(ErrorCode::invalid, std::string(what) + ": not a map");
-}
-
-std::uint64_t as_number(const Value& value, const char* what) {
-  if (const auto* number = value.get<std::int64_t>(); number && *number >= 0) {
-    return static_cast<std::uint64_t>(*number);
-  }
-  if (const auto* number = value.get<std::uint64_t>()) return *number;
-  throw Error(ErrorCode::invalid, std::string(what) + ": not an unsigned integer");
-}
-
-const std::string& as_text(const Value& value, const char* what) {
-  if (const auto* text = value.get<std::string>()) return *text;
-  throw Error(ErrorCode::invalid, std::string(what) + ": not text");
-}
-
-const Bytes& as_octets(const Value& value, const char* what) {
-  if (const auto* octets = value.get<Bytes>()) return *octets;
-  throw Error(ErrorCode::invalid, std::string(what) + ": not octets");
-}
-
-template <class IdType>
-IdType as_id(const Value& value, const char* what) {
-  const auto id = IdType::from(as_octets(value, what));
-  if (!id) throw Error(ErrorCode::invalid, std::string(what) + ": not 16 octets");
-  return *id;
-}
-
-template ActorId as_id<ActorId>(const Value&, const char*);
-template InstanceId as_id<InstanceId>(const Value&, const char*);
-template FederationId as_id<FederationId>(const Value&, const char*);
-template StoreId as_id<StoreId>(const Value&, const char*);
-template ElementId as_id<ElementId>(const Value&, const char*);
-template PacketId as_id<PacketId>(const Value&, const char*);
-template ContentHash as_id<ContentHash>(const Value&, const char*);
 
 }  // namespace loam
