@@ -5,8 +5,8 @@
 namespace loam {
 
 /// Mistakes that a build with -Dplanted_bugs=true can make on demand, one at a time, so that the
-/// simulation shows that it would notice. Each is a rule of docs/SEMANTICS.md or docs/STORAGE.md,
-/// broken. In any other build `planted` is false at compile time, and nothing of this is left.
+/// tests show that they would notice. Each is a rule of docs/SEMANTICS.md, docs/STORAGE.md or
+/// docs/WIRE.md, broken. In any other build `planted` is false at compile time, and nothing of this is left.
 enum class Bug : std::uint8_t {
   none,
   reused_actor,                  ///< every session of an instance writes under one actor
@@ -42,6 +42,23 @@ enum class Bug : std::uint8_t {
   live_set_too_small,            ///< a comparison leaves a live dot out
   packet_not_remembered,         ///< a retry writes twice
   checksum_not_verified,         ///< damaged values are served
+
+  window_ignored,               ///< chunks and parts go whatever is under way
+  dead_dots_not_sent,           ///< a chunk claims what is live, so that no removal is told
+  position_with_first_chunk,    ///< a position comes before all chunks that it stands for
+  journal_id_ignored,           ///< a position in another journal is taken for one in this
+  ends_not_compared,            ///< both followed to the end and differ: nobody looks
+  base_is_later_head,           ///< a comparison stands for what came while it was made
+  end_before_removals,          ///< the end of a comparison is stored before what it found
+  found_removals_dropped,       ///< what it found to be removed stays
+  live_set_beyond_covered,      ///< a live set speaks of one counter more than is covered
+  sketch_taken_undecoded,       ///< a sketch that told too little is taken for one that told nothing
+  contents_not_asked_for,       ///< one dot with two contents stays different
+  fuse_never_trips,             ///< however much silence removes
+  ack_before_durable,           ///< a chunk is acknowledged when it comes
+  answers_wait_for_window,      ///< two full windows wait for each other's answers
+  dropped_rows_not_read,        ///< rows of a comparison that was given up close the window for good
+  end_before_questions,         ///< a comparison ends at the peer before it has heard all questions
 };
 
 }  // namespace loam

@@ -5,6 +5,7 @@
 
 #include "crdt/error.hpp"
 #include "crdt/hash.hpp"
+#include "planted.hpp"
 #include "transport/ranges.hpp"
 
 namespace loam {
@@ -311,8 +312,11 @@ void Comparison::pump_questions(Outbound& out) {
     // comes instead; what it streams meanwhile is older than the base that it will name once more.
     compare_contexts(out);
     send_summary(out);
-  } else if (!live_.has_unasked() && feed_.is_comparing()) {
-    feed_.end_comparison({state_.journal, state_.head});
+  } else if (feed_.is_comparing() &&
+             (!live_.has_unasked() || planted(Bug::end_before_questions))) {
+    const bool is_late = planted(Bug::base_is_later_head);
+    const std::uint64_t head = is_late ? source_.state(segment_).head : state_.head;
+    feed_.end_comparison({state_.journal, head});
   }
 }
 
@@ -323,14 +327,15 @@ void Comparison::settle(Outbound& out) {
   const std::uint64_t dots = absent.count();
   const std::uint64_t allowed = std::max(out.limits().removals_min,
                                          state_.records / 100 * out.limits().removals_percent);
-  if (removed_ + dots > allowed) {
+  if (planted(Bug::end_before_removals)) follower_.finish(out);
+  if (removed_ + dots > allowed && !planted(Bug::fuse_never_trips)) {
     held_ = dots;
     out.act(Hold{segment_, absent});
-  } else {
+  } else if (!planted(Bug::found_removals_dropped)) {
     removed_ += dots;
     follower_.remove(absent, out);
   }
-  follower_.finish(out);
+  if (!planted(Bug::end_before_removals)) follower_.finish(out);
   stage_ = Stage::closed;
   own_ = {};
   differing_ = {};
@@ -338,6 +343,7 @@ void Comparison::settle(Outbound& out) {
 
 void Comparison::forget_unanswered() noexcept {
   unanswered_.clear();
+  if (planted(Bug::dropped_rows_not_read)) unanswered_octets_ = 0;
   read_octets_ += std::exchange(unanswered_octets_, 0);
 }
 

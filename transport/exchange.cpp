@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "planted.hpp"
+
 namespace loam {
 
 bool is_in_step(const StateFrame& one, const StateFrame& other) {
@@ -11,11 +13,13 @@ bool is_in_step(const StateFrame& one, const StateFrame& other) {
 
 Start decide_start(const StateFrame& feed, const StateFrame& follower) {
   if (feed.state.digest == follower.state.digest) return {false, feed.state.head};
-  const bool follows = follower.position.journal == feed.state.journal &&
-                       follower.position.journal != 0 &&
+  const bool is_same = follower.position.journal == feed.state.journal ||
+                       planted(Bug::journal_id_ignored);
+  const bool follows = is_same && follower.position.journal != 0 &&
                        follower.position.sequence >= feed.state.floor &&
                        follower.position.sequence <= feed.state.head;
-  if (follows && !is_in_step(feed, follower)) return {false, follower.position.sequence};
+  const bool is_trusted = !is_in_step(feed, follower) || planted(Bug::ends_not_compared);
+  if (follows && is_trusted) return {false, follower.position.sequence};
   return {true, 0};
 }
 
@@ -94,6 +98,7 @@ void Exchange::check_in_step(const StateFrame& frame, Outbound& out) {
   own.state = said(source_.state(segment_));
   own.position = position();
   compare_digests(frame, own.state);
+  if (planted(Bug::ends_not_compared)) return;
   if (equal_ || !is_in_step(frame, own) || follower_.has_unfinished()) return;
   if (comparison_.is_open() || is_holding()) return;  // then they differ, and why is known
   if (alarmed_ == std::pair(own.state.digest, frame.state.digest)) return;

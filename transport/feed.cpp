@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "crdt/error.hpp"
+#include "planted.hpp"
 #include "transport/ranges.hpp"
 
 namespace loam {
@@ -26,6 +27,12 @@ std::size_t octets_of(const Delta& delta) {
     octets += entry_octets + range_octets * counters.ranges().size();
   }
   return octets;
+}
+
+void leave_live_only(Slice& slice) {
+  slice.delta.context = {};
+  for (const auto& [dot, record] : slice.delta.live) slice.delta.context.insert(dot);
+  if (slice.delta.live.empty()) slice.authors.clear();
 }
 
 }  // namespace
@@ -105,7 +112,7 @@ bool Feed::pump_work(Outbound& out) {
   const SessionLimits& limits = out.limits();
   while (has_work()) {
     if (!out.open()) return false;
-    if (is_full(limits)) flush(out, std::nullopt);
+    if (is_full(limits)) flush(out, planted(Bug::position_with_first_chunk) ? reading_ : std::nullopt);
     Work& next = work_.front();
     const RangeSet part = first_ranges(next.counters, limits.frame_ranges);
     const std::size_t room = std::max(aimed_octets(limits), chunk_octets_) - chunk_octets_;
@@ -150,7 +157,8 @@ bool Feed::pump_journal(Outbound& out) {
     }
     if (!out.open()) return true;
     const SegmentState state = source_.state(segment_);
-    if (state.journal != journal_ || cursor_ < state.floor || cursor_ > state.head) {
+    const bool is_other = state.journal != journal_ && !planted(Bug::journal_id_ignored);
+    if (is_other || cursor_ < state.floor || cursor_ > state.head) {
       phase_ = Phase::lost;
       return false;
     }
@@ -168,6 +176,7 @@ bool Feed::pump_journal(Outbound& out) {
 }
 
 void Feed::add(Slice slice, Outbound& out) {
+  if (planted(Bug::dead_dots_not_sent)) leave_live_only(slice);
   const std::size_t octets = octets_of(slice.delta);
   // A slice has at least one record, and that one may not fit beside the others.
   const bool fits = chunk_octets_ + octets <= out.limits().chunk_octets;

@@ -5,6 +5,7 @@
 
 #include "crdt/error.hpp"
 #include "crdt/range_codec.hpp"
+#include "planted.hpp"
 #include "transport/ranges.hpp"
 
 namespace loam {
@@ -152,6 +153,7 @@ LiveSet LiveComparison::next_set(const SessionLimits& limits) {
   if (const auto own = actor_state(source_, segment_, next.actor)) {
     set.common = piece.intersect(own->covered);
   }
+  if (planted(Bug::live_set_beyond_covered)) set.common.insert(piece.ranges().back().last + 1);
   set.live = set.live.intersect(set.common);
   set.fingerprint = source_.live_fingerprint(segment_, set.actor, set.live);
   next.common = next.common.minus(piece);
@@ -216,7 +218,7 @@ void LiveComparison::answer_set(const LiveSet& set, Feed& feed, DeadFrame& answe
   const RangeSet dead_here = set.live.intersect(known->covered).minus(own);
   if (!dead_here.empty()) answer.dots.insert(set.actor, dead_here);
   const bool is_same = !set.live.empty() && own.contains(set.live);
-  if (!is_same) return;
+  if (!is_same || planted(Bug::contents_not_asked_for)) return;
   if (source_.live_fingerprint(segment_, set.actor, set.live) == set.fingerprint) return;
   // The same dots with other contents: both sides learn both, and keep the same ones.
   out.send(AskFrame{index_, set.actor, set.live});
@@ -232,6 +234,7 @@ bool LiveComparison::answer_sketch(const LiveFrame& question, const Context& lef
             [&](const Dot& dot) { difference.add(sketch_item(key_, dot)); });
   difference -= theirs;
   auto items = difference.items();
+  if (planted(Bug::sketch_taken_undecoded) && !items) return true;
   // No difference between sets that do differ: it is in the contents.
   if (!items || items->empty()) return false;
   Context absent;

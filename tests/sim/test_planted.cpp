@@ -50,6 +50,15 @@ const std::vector<Control> controls{
     {Bug::live_set_too_small, "a live set that is too small", 200},
     {Bug::packet_not_remembered, "a packet not remembered", 50},
     {Bug::checksum_not_verified, "a checksum not verified", 200},
+    {Bug::window_ignored, "a window ignored", 200},
+    {Bug::dead_dots_not_sent, "dead dots not sent", 50},
+    {Bug::position_with_first_chunk, "a position with the first chunk", 200},
+    {Bug::ends_not_compared, "ends not compared", 1'500},
+    {Bug::base_is_later_head, "a base that is a later head", 200},
+    {Bug::found_removals_dropped, "found removals dropped", 50},
+    {Bug::live_set_beyond_covered, "a live set beyond what is covered", 200},
+    {Bug::contents_not_asked_for, "contents not asked for", 500},
+    {Bug::end_before_questions, "an end before the questions", 500},
 };
 
 }  // namespace

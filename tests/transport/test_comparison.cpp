@@ -198,6 +198,25 @@ TEST_CASE("a removal that was found by comparison is passed on through the journ
   CHECK(count<CompareFrame>(net, link) == 0);
 }
 
+TEST_CASE("a comparison is over only when what it found is removed, however soon a link is cut") {
+  Peer left = peer(1);
+  Peer right = peer(2);
+  add(left, 1, 9);
+  Net net;
+  sync_without_journal(net, left, right);
+  left.remove(lessons, "lesson 4");
+  left.truncate(lessons, left.state(lessons).head);
+  const Position end{left.state(lessons).journal, left.state(lessons).head};
+  const std::size_t link = net.connect(left, right, {.once = {true, false}});
+  do {
+    CHECK((right.position(lessons, left.id()) != end || is_equal(left, right)));
+    while (net.deliver(link, 0) || net.deliver(link, 1) || net.commit(link, 0)) {
+    }
+  } while (net.commit(link, 1));
+  CHECK(right.position(lessons, left.id()) == end);
+  CHECK(is_equal(left, right));
+}
+
 TEST_CASE("many actors are told apart by a sketch, and only those that differ are named") {
   for (const bool dials : {false, true}) {
     CAPTURE(dials);
