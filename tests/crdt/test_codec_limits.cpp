@@ -1,6 +1,6 @@
 // Every limit of the decoder, at the limit and one above.
 #include "tests/crdt/codec_samples.hpp"
-#include "tests/crdt/largest_allocation.hpp"
+#include "tests/support/allocations.hpp"
 
 using loam::Array;
 using loam::Bytes;

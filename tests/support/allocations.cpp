@@ -1,4 +1,4 @@
-#include "tests/crdt/largest_allocation.hpp"
+#include "tests/support/allocations.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -7,8 +7,10 @@
 namespace {
 
 std::size_t largest = 0;
+std::uint64_t made = 0;
 
 void* allocate(std::size_t size) noexcept {
+  ++made;
   largest = std::max(largest, size);
   return std::malloc(std::max<std::size_t>(size, 1));
 }
@@ -38,5 +40,7 @@ std::size_t largest_allocation(const std::function<void()>& action) {
   action();
   return largest;
 }
+
+std::uint64_t allocations() { return made; }
 
 }  // namespace test

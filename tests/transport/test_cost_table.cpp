@@ -1,8 +1,9 @@
 // What two sides pay to become equal, over sizes, differences and numbers of actors: octets, round
-// trips, rows read. COST_RECORDS=1000000 adds a larger size.
+// trips, rows read, allocations. COST_RECORDS=1000000 adds a larger size.
 #include <doctest/doctest.h>
 
 #include "crdt/record.hpp"
+#include "tests/support/allocations.hpp"
 #include "tests/support/forall.hpp"
 #include "tests/transport/script.hpp"
 
@@ -80,10 +81,13 @@ class Sides {
   std::uint64_t texts_ = 0;
 };
 
+// Memory is taken for what differs, and for the actors, whose contexts both sides read once in a
+// comparison; never for the records that both have.
 struct Cost {
   std::uint64_t octets = 0;   ///< beyond the records, both directions, without hello and bye
   std::uint64_t records = 0;  ///< that travelled
   std::uint64_t rows = 0;     ///< read by both sides
+  std::uint64_t allocations = 0;  ///< of both sides, with those of the stores and the network in memory
   double round_trips = 0;     ///< after the hellos, until both sides were equal
 };
 
@@ -93,6 +97,7 @@ Cost meet(Sides& sides) {
   const std::size_t link =
       net.connect(sides.left, sides.right,
                   {.once = {true, false}, .limits = {.removals_min = 1'000'000'000}});
+  const std::uint64_t allocations_before = test::allocations();
   int half_trips = 0;
   for (; sides.left.store(lessons).roots() != sides.right.store(lessons).roots(); ++half_trips) {
     REQUIRE(half_trips < 1'000);
@@ -108,9 +113,11 @@ Cost meet(Sides& sides) {
     }
   }
   net.pass(1s);
+  const std::uint64_t made = test::allocations() - allocations_before;
   REQUIRE(net.is_over(link));
   REQUIRE(net.end(link, 0).session->report().converged);
   Cost cost;
+  cost.allocations = made;
   cost.rows = sides.left.rows_read + sides.right.rows_read;
   // The listener's states come with its hello, so that is when the count begins.
   cost.round_trips = std::max(0.0, (half_trips - 1) / 2.0);
@@ -132,7 +139,7 @@ void report(const char* what, std::uint64_t records, std::uint64_t actors,
             std::uint64_t differences, const Cost& cost) {
   MESSAGE(std::string(what), ": ", records, " records of ", actors, " actors, ", differences,
           " differences: ", cost.octets, " octets, ", cost.round_trips, " round trips, ", cost.rows,
-          " rows read");
+          " rows read, ", cost.allocations, " allocations");
 }
 
 struct Size {
@@ -165,6 +172,7 @@ TEST_CASE("the cost of nothing: 128 octets a segment, whatever the size") {
     CHECK(cost.octets <= states);
     CHECK(cost.round_trips <= 1);
     CHECK(cost.rows <= 200);
+    CHECK(cost.allocations <= 500);
   }
 }
 
@@ -181,6 +189,7 @@ TEST_CASE("the cost of adds that the journal tells: 24 octets a record, one roun
       CHECK(cost.octets <= 24 * adds + 40 + 2 * states);
       CHECK(cost.round_trips <= 1);
       CHECK(cost.rows <= 6 * adds + 300);
+      CHECK(cost.allocations <= 32 * adds + 1'000);
     }
   }
 }
@@ -198,6 +207,7 @@ TEST_CASE("the cost of adds without a journal: the same and the actors that chan
       CHECK(cost.octets <= 24 * adds + 2 * states + 1'200);
       CHECK(cost.round_trips <= 2);
       CHECK(cost.rows <= 6 * adds + 3 * actors + 400);  // not a row for each record
+      CHECK(cost.allocations <= 32 * adds + 12 * actors + 1'000);
     }
     for (const std::uint64_t adds : {10U, 1'000U}) {
       Sides now = sides;
@@ -210,6 +220,7 @@ TEST_CASE("the cost of adds without a journal: the same and the actors that chan
       CHECK(cost.octets <= (24 + 160) * adds + 2 * states + 1'200);
       CHECK(cost.round_trips <= 3);
       CHECK(cost.rows <= 12 * adds + 3 * actors + 400);
+      CHECK(cost.allocations <= 120 * adds + 12 * actors + 1'000);
     }
   }
 }
@@ -228,6 +239,7 @@ TEST_CASE("the cost of removals without a journal: 20 octets each, three round t
       CHECK(cost.octets <= 20 * removals + 1'024 + states);
       CHECK(cost.round_trips <= 3);
       CHECK(cost.rows <= 6 * (records + 2 * actors) + 400);
+      CHECK(cost.allocations <= 16 * removals + 30 * actors + 1'500);
     }
   }
 }
@@ -248,6 +260,7 @@ TEST_CASE("the cost of removals on both sides without a journal: 50 octets each 
       CHECK(cost.records == 0);
       CHECK(cost.octets <= 50 * (3 * removals + 1) + 16'384);
       CHECK(cost.round_trips <= 4);
+      CHECK(cost.allocations <= 16 * (3 * removals + 1) + 30 * actors + 1'500);
     }
   }
 }
@@ -261,5 +274,6 @@ TEST_CASE("the cost of a first copy: 8 octets a record") {
     CHECK(cost.records == records);
     CHECK(cost.octets <= 8 * records + 48 * actors + 2 * states);
     CHECK(cost.rows <= 3 * (records + 2 * actors) + 400);
+    CHECK(cost.allocations <= 32 * records + 50 * actors + 1'000);
   }
 }
