@@ -13,7 +13,7 @@ using test::Net;
 using test::Peer;
 using test::operator""s;
 
-constexpr int events_max = 64;
+constexpr int events_max = 128;
 
 /// Two peers with something to add, to remove and to ask on both sides.
 struct Peers {
@@ -40,25 +40,53 @@ const Peers& peers() {
   return made;
 }
 
+constexpr loam::SessionLimits small_limits{.window_octets = 500,
+                                           .burst_octets = 200,
+                                           .chunk_octets = 100,
+                                           .chunk_records = 2,
+                                           .part_octets = 60,
+                                           .part_actors = 2,
+                                           .journal_page_dots = 2,
+                                           .frame_sets = 1,
+                                           .listed_actors = 1,
+                                           .first_cells = 3,
+                                           .many_actors = 1,
+                                           .set_counters = 2,
+                                           .frame_ranges = 2};
+
+/// How a conversation is held: the frames of one are good in no other.
+struct Manner {
+  bool dials = false;
+  bool is_small = false;
+
+  loam::SessionLimits limits() const { return is_small ? small_limits : loam::SessionLimits{}; }
+  auto operator<=>(const Manner&) const = default;
+};
+
 /// The frames that the other side sends in a whole conversation.
-const std::vector<loam::Bytes>& real_frames() {
-  static const std::vector<loam::Bytes> frames = [] {
-    std::vector<loam::Bytes> found;
-    Peers made = peers();
-    Net net;
-    net.connect(made.own, made.other);
-    net.pass(40s);
-    for (const test::Sent& sent : net.sent()) {
-      if (sent.from == 1) found.push_back(sent.bytes);
-    }
-    return found;
-  }();
-  return frames;
+const std::vector<loam::Bytes>& real_frames(const Manner& manner) {
+  static std::map<Manner, std::vector<loam::Bytes>> known;
+  const auto [at, is_new] = known.try_emplace(manner);
+  if (!is_new) return at->second;
+  Peers made = peers();
+  Net net;
+  net.connect(manner.dials ? made.own : made.other, manner.dials ? made.other : made.own,
+              {.limits = manner.limits()});
+  net.pass(40s);
+  for (const test::Sent& sent : net.sent()) {
+    if (sent.from == (manner.dials ? 1 : 0)) at->second.push_back(sent.bytes);
+  }
+  return at->second;
 }
 
 class Conversation {
  public:
-  explicit Conversation(Gen& gen) : gen_(gen), own_(peers().own), session_(make()) {
+  explicit Conversation(Gen& gen)
+      : gen_(gen),
+        own_(peers().own),
+        manner_{.dials = gen.coin(), .is_small = gen.coin()},
+        frames_(real_frames(manner_)),
+        session_(make()) {
     perform(session_.connected(now_));
   }
 
@@ -74,24 +102,10 @@ class Conversation {
  private:
   loam::Session make() {
     loam::SessionConfig config;
-    config.role = gen_.coin() ? loam::Role::dialler : loam::Role::listener;
+    config.role = manner_.dials ? loam::Role::dialler : loam::Role::listener;
     config.once = gen_.one_in(4);
-    config.hello = Net::hello_of(own_, 0);
-    if (gen_.coin()) {
-      config.limits = {.window_octets = 500,
-                       .burst_octets = 200,
-                       .chunk_octets = 100,
-                       .chunk_records = 2,
-                       .part_octets = 60,
-                       .part_actors = 2,
-                       .journal_page_dots = 2,
-                       .frame_sets = 1,
-                       .listed_actors = 1,
-                       .first_cells = 3,
-                       .many_actors = 1,
-                       .set_counters = 2,
-                       .frame_ranges = 2};
-    }
+    config.hello = Net::hello_of(own_, manner_.dials ? 0 : 1);
+    config.limits = manner_.limits();
     return loam::Session(std::move(config), own_);
   }
 
@@ -102,15 +116,15 @@ class Conversation {
       case 2:
         own_.add("lessons", "more " + std::to_string(now_.count()));
         return perform(session_.changed(now_));
-      case 3: return hear(changed(gen_.pick(real_frames())));
+      case 3: return hear(changed(gen_.pick(frames_)));
       case 4: return hear(loam::encode_frame(near(test::any_frame(gen_))));
-      case 5: return hear(gen_.pick(real_frames()));
+      case 5: return hear(gen_.pick(frames_));
       default: return hear_next();
     }
   }
 
   void hear_next() {
-    if (next_ < real_frames().size()) hear(real_frames()[next_++]);
+    if (next_ < frames_.size()) hear(frames_[next_++]);
   }
 
   /// The frame about a segment and an actor that exist.
@@ -166,6 +180,8 @@ class Conversation {
 
   Gen& gen_;
   Peer own_;
+  Manner manner_;
+  const std::vector<loam::Bytes>& frames_;
   loam::Session session_;
   loam::Time now_{};
   std::vector<loam::Apply> applies_;
