@@ -1,266 +1,208 @@
-// Durable writes, first copy and opening, beside what raw LMDB does on the same disk in the same run.
-// Prints one JSON object a line; --smoke runs small sizes, for the ordinary tests.
-#include <lmdb.h>
-#include <unistd.h>
-
+// What one instance does with its own store: durable writes, opening, reading, churn.
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <functional>
-#include <iostream>
-#include <map>
-#include <string>
+#include <deque>
 #include <thread>
 
 #include "bench/corpus.hpp"
-#include "crdt/error.hpp"
+#include "bench/harness.hpp"
 #include "lib/loam.hpp"
 
 namespace {
 
-namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using bench::Run;
+using bench::seconds;
 
-constexpr std::size_t record_octets = 300;
+constexpr const char* segment = "lessons_learned";
 
-struct Sizes {
-  std::size_t batched = 200'000;
-  std::size_t callers = 64;
-  std::size_t per_caller = 1'000;
-  std::size_t copied = 100'000;
-  std::size_t opened = 1'000'000;
-  int rounds = 3;
-};
-
-double seconds(const std::function<void()>& body) {
-  const auto start = Clock::now();
-  body();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+loam::Memory open(const std::filesystem::path& dir) {
+  return loam::Memory::open(
+      {.dir = dir, .name = "bench", .federation = {}, .log = {}, .now_ms = {}});
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+std::uint64_t live(const loam::Memory& memory) {
+  return memory.status().segments.at(segment).records;
 }
 
-// Anonymous resident memory of this process, in octets: pages of mapped files are the kernel's cache.
-std::uint64_t anonymous_octets() {
-  std::ifstream status("/proc/self/status");
-  std::string line;
-  while (std::getline(status, line)) {
-    if (line.rfind("RssAnon:", 0) == 0) return std::stoull(line.substr(8)) * 1024;
+// Stores records in large batches: not what is measured.
+void fill(const Run& run, loam::Memory& memory, std::size_t records, std::uint64_t seed) {
+  const bench::Corpus corpus(seed);
+  constexpr std::size_t batch = 1'000;
+  for (std::size_t done = 0; done < records; done += batch) {
+    memory.write(corpus.packets(done, std::min(batch, records - done)));
+    run.progress("filling", std::min(records, done + batch), records);
   }
-  return 0;
 }
 
-void check(int code, const char* what) {
-  if (code == 0) return;
-  std::cerr << what << ": " << mdb_strerror(code) << "\n";
-  std::exit(1);
-}
-
-// Raw LMDB: the same octets under an appended key, `per_commit` in one transaction, default syncing.
-double raw_commit_rate(const fs::path& dir, std::size_t records, std::size_t per_commit) {
-  fs::create_directories(dir);
-  MDB_env* env = nullptr;
-  check(mdb_env_create(&env), "env");
-  check(mdb_env_set_mapsize(env, std::size_t{4} << 30), "mapsize");
-  check(mdb_env_open(env, dir.c_str(), 0, 0600), "open");
-  MDB_dbi dbi = 0;
-  const std::string value(record_octets, 'x');
-  std::uint64_t key = 0;
+// One caller, one durable write after the other.
+void single(Run& run) {
+  const std::size_t records = run.size(2'000, 50);
+  auto memory = open(run.fresh());
+  const bench::Corpus corpus(2);
+  std::vector<double> each;
   const double spent = seconds([&] {
-    for (std::size_t done = 0; done < records; done += per_commit) {
-      MDB_txn* txn = nullptr;
-      check(mdb_txn_begin(env, nullptr, 0, &txn), "begin");
-      if (dbi == 0) check(mdb_dbi_open(txn, nullptr, MDB_INTEGERKEY, &dbi), "dbi");
-      for (std::size_t i = 0; i < per_commit; ++i, ++key) {
-        MDB_val k{sizeof key, &key};
-        MDB_val v{value.size(), const_cast<char*>(value.data())};
-        check(mdb_put(txn, dbi, &k, &v, MDB_APPEND), "put");
-      }
-      check(mdb_txn_commit(txn), "commit");
+    for (std::size_t i = 0; i < records; ++i) {
+      const auto packet = corpus.packet(i);
+      each.push_back(seconds([&] { memory.write(packet); }));
     }
   });
-  mdb_env_close(env);
-  fs::remove_all(dir);
-  return static_cast<double>(records) / spent;
+  bench::require(live(memory) == records, "records are missing");
+  run.report({"store/single",
+              {{"records", records}},
+              {{"per_s", static_cast<double>(records) / spent},
+               {"p50_us", bench::percentile(each, 0.5) * 1e6},
+               {"p99_us", bench::percentile(each, 0.99) * 1e6}},
+              std::to_string(live(memory))});
 }
 
-struct Bench {
-  fs::path dir;
-  Sizes sizes;
-  int made = 0;
-
-  fs::path fresh() { return dir / std::to_string(++made); }
-
-  loam::Memory open(const fs::path& at, const std::string& name,
-                    std::optional<loam::FederationId> federation = {}) {
-    return loam::Memory::open({.dir = at, .name = name, .federation = federation, .log = {}, .now_ms = {}});
-  }
-
-  void fill(loam::Memory& memory, std::size_t records, std::uint64_t seed) {
-    const bench::Corpus corpus(seed);
-    for (std::size_t done = 0; done < records; done += 1'000) {
-      memory.write(corpus.packets(done, std::min<std::size_t>(1'000, records - done)));
-    }
-  }
-
-  void batches() {
-    std::vector<double> ours;
-    std::vector<double> raw;
-    std::string digest;
-    const bench::Corpus corpus(1);
-    for (int round = 0; round < sizes.rounds; ++round) {
-      raw.push_back(raw_commit_rate(fresh(), sizes.batched, 1'000));
-      const fs::path at = fresh();
-      auto memory = open(at, "bench");
-      double spent = 0;
-      for (std::size_t done = 0; done < sizes.batched; done += 1'000) {
-        const auto packets = corpus.packets(done, 1'000);
-        spent += seconds([&] { memory.write(packets); });
-      }
-      ours.push_back(static_cast<double>(sizes.batched) / spent);
-      digest = std::to_string(memory.status().segments.at("lessons_learned").records);
-    }
-    std::printf(
-        "{\"bench\":\"durable batches of 1000\",\"records\":%zu,\"records_per_s\":%.0f,"
-        "\"raw_lmdb_per_s\":%.0f,\"ratio\":%.3f,\"goal_per_s\":100000,\"live\":%s}\n",
-        sizes.batched, median(ours), median(raw), median(ours) / median(raw), digest.c_str());
-  }
-
-  void callers() {
-    std::vector<double> ours;
-    std::vector<double> raw;
-    std::uint64_t live = 0;
-    for (int round = 0; round < sizes.rounds; ++round) {
-      raw.push_back(raw_commit_rate(fresh(), std::min<std::size_t>(2'000, sizes.per_caller * 4), 1));
-      auto memory = open(fresh(), "bench");
-      const bench::Corpus corpus(2);
-      const double spent = seconds([&] {
-        std::vector<std::thread> threads;
-        for (std::size_t caller = 0; caller < sizes.callers; ++caller) {
-          threads.emplace_back([&, caller] {
-            for (std::size_t i = 0; i < sizes.per_caller; ++i) {
-              memory.write(corpus.packet(caller * sizes.per_caller + i));
-            }
-          });
-        }
-        for (std::thread& thread : threads) thread.join();
+void callers(Run& run) {
+  const std::size_t callers = run.size(64, 8);
+  const std::size_t each = run.size(1'000, 25);
+  auto memory = open(run.fresh());
+  const bench::Corpus corpus(2);
+  const double spent = seconds([&] {
+    std::vector<std::thread> threads;
+    for (std::size_t caller = 0; caller < callers; ++caller) {
+      threads.emplace_back([&, caller] {
+        for (std::size_t i = 0; i < each; ++i) memory.write(corpus.packet(caller * each + i));
       });
-      ours.push_back(static_cast<double>(sizes.callers * sizes.per_caller) / spent);
-      live = memory.status().segments.at("lessons_learned").records;
     }
-    std::printf(
-        "{\"bench\":\"concurrent durable writes\",\"callers\":%zu,\"writes_per_s\":%.0f,"
-        "\"raw_lmdb_single_commits_per_s\":%.0f,\"ratio\":%.2f,\"goal_per_s\":20000,\"live\":%llu}\n",
-        sizes.callers, median(ours), median(raw), median(ours) / median(raw),
-        static_cast<unsigned long long>(live));
-  }
+    for (std::thread& thread : threads) thread.join();
+  });
+  bench::require(live(memory) == callers * each, "records are missing");
+  run.report({"store/callers",
+              {{"callers", callers}, {"records", callers * each}},
+              {{"per_s", static_cast<double>(callers * each) / spent}},
+              std::to_string(live(memory))});
+}
 
-  void first_copy() {
-    auto source = open(fresh(), "source");
-    fill(source, sizes.copied, 3);
-    std::vector<double> spent;
-    std::vector<double> raw;
-    std::uint64_t octets = 0;
-    bool equal = true;
-    const std::string address = source.serve({.listen = "127.0.0.1:0", .dial_known = false});
-    for (int round = 0; round < sizes.rounds; ++round) {
-      raw.push_back(static_cast<double>(sizes.copied) /
-                    raw_commit_rate(fresh(), sizes.copied, 10'000));
-      auto copy = open(fresh(), "copy", source.identity().federation);
-      loam::SyncReport report;
-      spent.push_back(seconds([&] {
-        report = copy.sync_shared_segments(
-            {.endpoints = {"ws://" + address}, .timeout = std::chrono::minutes(5)});
-      }));
-      octets = report.peers.at(0).bytes_received;
-      equal = equal && report.converged && copy.digest() == source.digest();
-    }
-    const auto records = source.status().segments.at("lessons_learned");
-    std::printf(
-        "{\"bench\":\"first copy\",\"records\":%zu,\"seconds\":%.3f,\"raw_lmdb_seconds\":%.3f,"
-        "\"ratio\":%.2f,\"goal_seconds\":1,\"octets_received\":%llu,"
-        "\"octets_beyond_record\":%.2f,\"equal\":%s,\"anonymous_mib\":%.1f}\n",
-        sizes.copied, median(spent), median(raw), median(spent) / median(raw),
-        static_cast<unsigned long long>(octets),
-        (static_cast<double>(octets) - static_cast<double>(records.bytes)) /
-            static_cast<double>(records.records),
-        equal ? "true" : "false", static_cast<double>(anonymous_octets()) / (1 << 20));
-    if (!equal) std::exit(1);
+void batches_of(Run& run, const char* name, std::size_t records, std::size_t batch) {
+  auto memory = open(run.fresh());
+  const bench::Corpus corpus(1);
+  double spent = 0;
+  for (std::size_t done = 0; done < records; done += batch) {
+    const auto packets = corpus.packets(done, batch);
+    spent += seconds([&] { memory.write(packets); });
+    run.progress(name, done + batch, records);
   }
+  bench::require(live(memory) == records, "records are missing");
+  run.report({name,
+              {{"records", records}, {"batch", batch}},
+              {{"per_s", static_cast<double>(records) / spent}},
+              std::to_string(live(memory))});
+}
 
-  void opening() {
-    const fs::path at = fresh();
-    std::string id;
-    std::uint64_t memory_before = anonymous_octets();
-    {
-      auto memory = open(at, "bench");
-      fill(memory, sizes.opened, 4);
-      id = memory.remember({.text = "the record that is read first"}).id;
-    }
-    const std::uint64_t memory_after = anonymous_octets();
-    std::vector<double> spent;
-    for (int round = 0; round < 5; ++round) {
-      std::optional<loam::Record> record;
-      spent.push_back(seconds([&] {
-        const auto memory = loam::Memory::open({.dir = at, .name = {}, .federation = {}, .log = {}, .now_ms = {}});
-        record = memory.get(id);
-      }));
-      if (!record) std::exit(1);
-    }
-    std::printf(
-        "{\"bench\":\"open to first read\",\"records\":%zu,\"milliseconds\":%.2f,\"goal_ms\":10,"
-        "\"anonymous_mib_grown_while_writing\":%.1f}\n",
-        sizes.opened, median(spent) * 1000,
-        (static_cast<double>(memory_after) - static_cast<double>(memory_before)) / (1 << 20));
-    fs::remove_all(at);
+void batches_of_100(Run& run) {
+  batches_of(run, "store/batches_100", run.size(50'000, 1'000), 100);
+}
+void batches(Run& run) { batches_of(run, "store/batches_1000", run.size(200'000, 2'000), 1'000); }
+
+// Opens a store anew until its first record is read.
+void opening_of(Run& run, const char* name, std::size_t records) {
+  const auto dir = run.fresh();
+  std::string id;
+  {
+    auto memory = open(dir);
+    fill(run, memory, records, 4);
+    id = memory.remember({.text = "the record that is read first"}).id;
   }
-};
+  std::vector<double> spent;
+  for (int i = 0; i < 5; ++i) {
+    bool is_there = false;
+    spent.push_back(seconds([&] { is_there = open(dir).get(id).has_value(); }));
+    bench::require(is_there, "the record is missing");
+  }
+  run.report({name,
+              {{"records", records}},
+              {{"ms", bench::percentile(spent, 0.5) * 1e3},
+               {"disk_octets", static_cast<double>(bench::octets_on_disk(dir))}},
+              "read"});
+}
+
+void open_small(Run& run) { opening_of(run, "store/open_10000", run.size(10'000, 500)); }
+void open_middle(Run& run) { opening_of(run, "store/open_100000", run.size(100'000, 1'000)); }
+void open_large(Run& run) { opening_of(run, "store/open_1000000", run.size(1'000'000, 2'000)); }
+
+// Records by their ids, in no order; and all of them, page by page.
+void reading(Run& run) {
+  const std::size_t records = run.size(100'000, 1'000);
+  auto memory = open(run.fresh());
+  fill(run, memory, records, 5);
+  std::vector<std::string> ids;
+  const auto scan = [&] {
+    ids.clear();
+    loam::ListQuery query{.segment = segment, .limit = 1'000, .cursor = {}};
+    for (;;) {
+      const auto page = memory.list(query);
+      for (const auto& record : page.items) ids.push_back(record.id);
+      if (!page.next) return;
+      query.cursor = *page.next;
+    }
+  };
+  const double scanned = seconds(scan);
+  bench::require(ids.size() == records, "records are missing");
+  const std::size_t gets = run.size(200'000, 1'000);
+  std::size_t found = 0;
+  const double got = seconds([&] {
+    for (std::size_t i = 0; i < gets; ++i) found += memory.get(ids[i * 7'919 % records]) ? 1 : 0;
+  });
+  bench::require(found == gets, "records are missing");
+  run.report({"store/get",
+              {{"records", records}, {"gets", gets}},
+              {{"per_s", static_cast<double>(gets) / got}},
+              std::to_string(found)});
+  run.report({"store/scan",
+              {{"records", records}},
+              {{"per_s", static_cast<double>(records) / scanned}},
+              std::to_string(ids.size())});
+}
+
+// Adds and removes over a number of records that stays the same: nothing may grow.
+void churn(Run& run) {
+  const std::size_t kept = run.size(10'000, 500);
+  const std::size_t cycles = run.size(100'000, 2'000);
+  constexpr std::size_t batch = 500;
+  const auto dir = run.fresh();
+  auto memory = open(dir);
+  const bench::Corpus corpus(6);
+  std::deque<std::string> ids;
+  for (std::size_t i = 0; i < kept; i += batch) {
+    for (const auto& receipt : memory.write(corpus.packets(i, batch))) ids.push_back(receipt.id);
+  }
+  const auto before = memory.status().segments.at(segment);
+  const double disk_before = static_cast<double>(bench::octets_on_disk(dir));
+  const double spent = seconds([&] {
+    for (std::size_t i = 0; i < cycles; i += batch) {
+      std::vector<std::string> old(ids.begin(), ids.begin() + batch);
+      ids.erase(ids.begin(), ids.begin() + batch);
+      memory.forget(old);
+      for (const auto& receipt : memory.write(corpus.packets(kept + i, batch))) {
+        ids.push_back(receipt.id);
+      }
+      run.progress("churn", i + batch, cycles);
+    }
+  });
+  const auto after = memory.status().segments.at(segment);
+  bench::require(after.records == before.records, "records are missing");
+  run.report(
+      {"store/churn",
+       {{"kept", kept}, {"cycles", cycles}, {"batch", batch}},
+       {{"per_s", static_cast<double>(cycles) / spent},
+        {"state_growth", static_cast<double>(after.bytes) / static_cast<double>(before.bytes)},
+        {"disk_growth", static_cast<double>(bench::octets_on_disk(dir)) / disk_before}},
+       std::to_string(after.records)});
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Bench bench;
-  std::string only;
-  bench.dir = fs::current_path() / ("bench-store." + std::to_string(::getpid()));
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--smoke") {
-      bench.sizes = {2'000, 8, 25, 2'000, 5'000, 1};
-    } else if (argument == "--dir" && i + 1 < argc) {
-      bench.dir = fs::path(argv[++i]) / ("bench-store." + std::to_string(::getpid()));
-    } else if (argument == "--only" && i + 1 < argc) {
-      only = argv[++i];
-    } else {
-      std::cerr << "bench_store [--smoke] [--dir DIRECTORY] [--only batches|callers|copy|open]\n";
-      return argument == "--help" ? 0 : 2;
-    }
-  }
-  const std::map<std::string, void (Bench::*)()> all{{"batches", &Bench::batches},
-                                                     {"callers", &Bench::callers},
-                                                     {"copy", &Bench::first_copy},
-                                                     {"open", &Bench::opening}};
-  if (!only.empty() && all.count(only) == 0) {
-    std::cerr << "no such part: " << only << "\n";
-    return 2;
-  }
-  fs::create_directories(bench.dir);
-  fs::permissions(bench.dir, fs::perms::owner_all);
-  int code = 0;
-  try {
-    for (const auto& [name, part] : all) {
-      if (only.empty() || only == name) (bench.*part)();
-    }
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    code = 1;
-  }
-  fs::remove_all(bench.dir);
-  return code;
+  return bench::run_parts(argc, argv, "loam",
+                          {{"single", single},
+                           {"callers", callers},
+                           {"batches_100", batches_of_100},
+                           {"batches_1000", batches},
+                           {"open_10000", open_small},
+                           {"open_100000", open_middle},
+                           {"open_1000000", open_large},
+                           {"reading", reading},
+                           {"churn", churn}});
 }

@@ -7,14 +7,14 @@ namespace bench {
 namespace {
 
 constexpr std::array<std::string_view, 64> words{
-    "retry",   "timeout", "socket",  "buffer",  "index",   "thread",  "lock",    "cache",
-    "deploy",  "rollback", "schema", "migrate", "token",   "header",  "payload", "stream",
-    "queue",   "worker",  "signal",  "handler", "parser",  "module",  "linker",  "symbol",
-    "memory",  "leak",    "pointer", "vector",  "branch",  "merge",   "commit",  "rebase",
-    "cluster", "replica", "leader",  "quorum",  "latency", "jitter",  "backoff", "limit",
-    "disk",    "inode",   "quota",   "journal", "kernel",  "driver",  "packet",  "route",
-    "after",   "before",  "because", "without", "always",  "never",   "when",    "until",
-    "the",     "and",     "with",    "from",    "into",    "over",    "under",   "again"};
+    "retry",   "timeout",  "socket",  "buffer",  "index",   "thread", "lock",    "cache",
+    "deploy",  "rollback", "schema",  "migrate", "token",   "header", "payload", "stream",
+    "queue",   "worker",   "signal",  "handler", "parser",  "module", "linker",  "symbol",
+    "memory",  "leak",     "pointer", "vector",  "branch",  "merge",  "commit",  "rebase",
+    "cluster", "replica",  "leader",  "quorum",  "latency", "jitter", "backoff", "limit",
+    "disk",    "inode",    "quota",   "journal", "kernel",  "driver", "packet",  "route",
+    "after",   "before",   "because", "without", "always",  "never",  "when",    "until",
+    "the",     "and",      "with",    "from",    "into",    "over",   "under",   "again"};
 
 struct Random {
   std::uint64_t state;
