@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <iostream>
 #include <set>
@@ -88,6 +89,7 @@ void Run::report(const Sample& sample) const {
 
 int run_parts(int argc, char** argv, const std::string& implementation,
               const std::vector<std::pair<std::string, Part>>& parts) {
+  std::signal(SIGPIPE, SIG_IGN);  // a child that has ended is told by an error
   Arguments arguments;
   if (const int code = parse(argc, argv, arguments); code >= 0) return code;
   for (const std::string& name : arguments.only) {
