@@ -3,9 +3,8 @@
 #include <unistd.h>
 
 #include "bench/child.hpp"
-#include "bench/corpus.hpp"
 #include "bench/harness.hpp"
-#include "crdt/codec.hpp"
+#include "bench/records.hpp"
 #include "lib/config.hpp"
 #include "lib/loam.hpp"
 #include "lib/shared_store.hpp"
@@ -185,21 +184,11 @@ void write_as_actors(const std::filesystem::path& dir, const loam::InstanceId& i
   constexpr std::size_t group = 5'000;
   for (std::size_t done = 0; done < actors; done += group) {
     store.env().write([&](loam::lmdb::WriteTxn& txn) {
-      loam::SharedBatch batch(store, txn, 1'700'000'000'000);
+      loam::SharedBatch batch(store, txn, bench::made_ms);
       for (std::size_t i = done; i < std::min(actors, done + group); ++i) {
-        loam::ActorId actor;
-        for (std::size_t k = 0; k < 8; ++k) {
-          actor.bytes[8 + k] = static_cast<std::byte>(i >> (8 * k));
-        }
-        actor.bytes[0] = std::byte{1};
-        const loam::Dot dot{actor, 1};
-        loam::Delta delta;
-        delta.context.insert(dot);
-        const auto content = loam::encode(
-            loam::Map{{"payload", loam::Map{{"text", std::to_string(i)}}}, {"type", "lesson"}});
-        delta.live[dot] = loam::encode(loam::SetRecord{loam::Hlc::at_ms(1'700'000'000'000), content,
-                                                       loam::encode(loam::Map{})});
-        (void)batch.join(number, delta, {{actor, instance}}, loam::StoreId{});
+        const auto actor = bench::actor_of(i);
+        (void)batch.join(number, bench::delta_of({actor, 1}, bench::set_record(corpus, i)),
+                         {{actor, instance}}, loam::StoreId{});
       }
       batch.finish();
     });
