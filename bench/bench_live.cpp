@@ -13,6 +13,7 @@
 #include "bench/child.hpp"
 #include "bench/corpus.hpp"
 #include "bench/harness.hpp"
+#include "bench/records.hpp"
 #include "lib/loam.hpp"
 
 namespace {
@@ -22,11 +23,10 @@ using bench::Run;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* segment = "lessons_learned";
-const auto federation = *loam::FederationId::parse("00112233445566778899aabbccddeeff");
 
 loam::Memory open(const std::filesystem::path& dir, const std::string& name) {
   return loam::Memory::open(
-      {.dir = dir, .name = name, .federation = federation, .log = {}, .now_ms = {}});
+      {.dir = dir, .name = name, .federation = bench::federation(), .log = {}, .now_ms = {}});
 }
 
 // One clock for all processes of the machine.

@@ -57,16 +57,15 @@ double octets(const loam::PeerReport& report) {
 
 // An instance that has nothing joins one that has all: two processes, durable at the receiver.
 void first_copy_of(Run& run, const char* name, std::size_t records) {
-  const auto federation = *loam::FederationId::parse("00112233445566778899aabbccddeeff");
   const auto source_dir = run.fresh();
   bench::Child source([&](bench::Lines& lines) {
-    auto memory = open(source_dir, "source", federation);
+    auto memory = open(source_dir, "source", bench::federation());
     fill(run, memory, records, 3);
     lines.say(serve(memory));
     while (lines.hear() == "digest") lines.say(digest(memory));
   });
   const std::string endpoint = source.lines().hear();
-  auto copy = open(run.fresh(), "copy", federation);
+  auto copy = open(run.fresh(), "copy", bench::federation());
   loam::PeerReport report;
   const double processor = bench::processor_seconds();
   const double spent = seconds([&] { report = sync(copy, endpoint); });

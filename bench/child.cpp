@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <chrono>
 #include <iostream>
+#include <set>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace bench {
 namespace {
@@ -24,6 +26,12 @@ std::array<int, 2> made_pipe() {
   return ends;
 }
 
+// The ends of this process's lines to its children: another child must not keep them open.
+std::set<int>& own_ends() {
+  static std::set<int> ends;
+  return ends;
+}
+
 std::pair<pid_t, Lines> forked(const std::function<void(Lines&)>& action) {
   const auto down = made_pipe();
   const auto up = made_pipe();
@@ -32,10 +40,12 @@ std::pair<pid_t, Lines> forked(const std::function<void(Lines&)>& action) {
   if (id > 0) {
     ::close(down[0]);
     ::close(up[1]);
+    own_ends().insert({up[0], down[1]});
     return {id, Lines(up[0], down[1])};
   }
   ::close(down[1]);
   ::close(up[0]);
+  for (const int end : std::exchange(own_ends(), {})) ::close(end);
   int code = 0;
   try {
     Lines lines(down[0], up[1]);
@@ -51,8 +61,11 @@ std::pair<pid_t, Lines> forked(const std::function<void(Lines&)>& action) {
 }  // namespace
 
 Lines::~Lines() {
-  if (in_ >= 0) ::close(in_);
-  if (out_ >= 0) ::close(out_);
+  for (const int end : {in_, out_}) {
+    if (end < 0) continue;
+    own_ends().erase(end);
+    ::close(end);
+  }
 }
 
 void Lines::say(const std::string& line) {

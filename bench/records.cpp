@@ -21,6 +21,8 @@ Id id_of(std::uint64_t number) {
 loam::ActorId actor_of(std::uint64_t number) { return id_of<loam::ActorId>(number); }
 loam::InstanceId instance_of(std::uint64_t number) { return id_of<loam::InstanceId>(number); }
 
+loam::FederationId federation() { return id_of<loam::FederationId>(1); }
+
 loam::Bytes set_record(const Corpus& corpus, std::uint64_t index) {
   const loam::PacketEnvelope packet = corpus.packet(index);
   loam::Array tags;

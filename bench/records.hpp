@@ -15,6 +15,9 @@ inline constexpr std::int64_t made_ms = 1'700'000'000'000;
 loam::ActorId actor_of(std::uint64_t number);
 loam::InstanceId instance_of(std::uint64_t number);
 
+/// The federation of all instances that are made here.
+loam::FederationId federation();
+
 /// The encoded record that a packet of the corpus becomes in a set segment.
 loam::Bytes set_record(const Corpus& corpus, std::uint64_t index);
 
