@@ -59,6 +59,9 @@ enum class Bug : std::uint8_t {
   answers_wait_for_window,      ///< two full windows wait for each other's answers
   dropped_rows_not_read,        ///< rows of a comparison that was given up close the window for good
   end_before_questions,         ///< a comparison ends at the peer before it has heard all questions
+
+  clone_not_noticed,             ///< two copies of one process go on under one actor
+  loser_forgotten,               ///< of two contents under one dot, one is nowhere
 };
 
 }  // namespace loam

@@ -27,6 +27,7 @@ void Task::run(SharedBatch& batch) {
     throw Error(ErrorCode::failed, "an earlier part was refused");
   }
   Applied applied;
+  const bool was_known = batch.saw_clone();  // an earlier part of the same transaction tells of it
   try {
     const bool is_left_out = change.position && planted(Bug::position_without_records);
     if (!change.delta.empty() && !is_left_out) {
@@ -38,7 +39,7 @@ void Task::run(SharedBatch& batch) {
   }
   if (change.position) batch.set_position(segment, peer, *change.position);
   // A clone that was seen stays seen when the transaction is run again.
-  const bool cloned = outcome.cloned || batch.saw_clone();
+  const bool cloned = outcome.cloned || (batch.saw_clone() && !was_known);
   outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(),
              std::nullopt, cloned};
 }
@@ -76,6 +77,13 @@ Job apply_job(const SharedStore& store, const StoreId& peer, Apply change, Refus
     ended(task->outcome);
   };
   return job;
+}
+
+std::optional<std::string> clone_alarm(const std::string& segment, const ApplyOutcome& outcome) {
+  if (!outcome.cloned) return std::nullopt;
+  return "segment " + segment +
+         ": a copy of this running instance writes under the same name: this one goes on under a "
+         "new one";
 }
 
 }  // namespace loam

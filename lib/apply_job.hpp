@@ -5,6 +5,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "lib/job.hpp"
 #include "transport/session.hpp"
@@ -33,5 +35,9 @@ class Refusals {
 /// is, with how it ended. The store outlives the job.
 Job apply_job(const SharedStore& store, const StoreId& peer, Apply change, RefusedFrom refused,
               std::function<void(ApplyOutcome)> ended);
+
+/// What the operator has to hear of how an Apply to the segment ended, whatever has become of its
+/// link since: that this running instance was copied. Absent: nothing.
+std::optional<std::string> clone_alarm(const std::string& segment, const ApplyOutcome& outcome);
 
 }  // namespace loam

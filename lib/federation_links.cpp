@@ -46,8 +46,12 @@ std::set<StoreId> Federation::Impl::linked() {
 
 void Federation::Impl::apply(const Hello& peer, loam::Apply change,
                              std::function<void(ApplyOutcome)> done) {
-  auto ended = [this, done = std::move(done)](const ApplyOutcome& outcome) {
-    net::post(loop_, [done, outcome] { done(outcome); });
+  auto ended = [this, segment = change.segment,
+                done = std::move(done)](const ApplyOutcome& outcome) {
+    net::post(loop_, [this, segment, done, outcome] {
+      if (const auto text = clone_alarm(segment, outcome)) alarm(*text);
+      done(outcome);
+    });
   };
   core_.queue.submit(apply_job(core_.shared, peer.store, std::move(change),
                                refusals_.of(peer.nonce), std::move(ended)),

@@ -82,6 +82,7 @@ void SegmentDots::replace(const Dot& dot, BytesView record, const ContentHash& c
 }
 
 void SegmentDots::keep_aside(const Dot& dot, BytesView record) {
+  if (planted(Bug::loser_forgotten)) return;
   HeldRow row{HeldReason::equivocation, segment_, origin_, 0, {}, copy_of(record)};
   row.dots.emplace_back(known(dot.actor), RangeSet(Range{dot.counter, dot.counter}));
   batch_.hold(std::move(row));

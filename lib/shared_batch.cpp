@@ -117,7 +117,7 @@ Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Autho
   const bool is_contradicted =
       own && std::any_of(applied.equivocated.begin(), applied.equivocated.end(),
                          [&](const Dot& dot) { return dot.actor == *own; });
-  if (is_told_news || is_contradicted) {
+  if ((is_told_news || is_contradicted) && !planted(Bug::clone_not_noticed)) {
     saw_clone_ = true;
     store_.renew_actor();
   }

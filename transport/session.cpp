@@ -62,11 +62,6 @@ void Session::Impl::applied(const ApplyOutcome& outcome) {
   }
   done_octets_ += at->follower().applied(outcome);
   acknowledge(*at);
-  if (outcome.cloned) {
-    out_.act(Alarm{"segment " + at->segment() +
-                   ": a copy of this running instance writes under the same name: this one goes on "
-                   "under a new one"});
-  }
   if (outcome.equivocated > 0) {
     out_.act(Alarm{"segment " + at->segment() + ": " + std::to_string(outcome.equivocated) +
                    " dots with two contents: the smaller hash was kept"});

@@ -55,7 +55,8 @@ struct ApplyOutcome {
   std::uint64_t dropped = 0;
   std::uint64_t equivocated = 0;
   std::optional<std::string> refused;  ///< why nothing was stored; absent: it is durable
-  bool cloned = false;  ///< it showed that a copy of this running instance writes as it does
+  bool cloned = false;  ///< it showed, stored or not, that a copy of this running instance writes as
+                        ///< it does; a matter of the driver's
 };
 
 /// What one segment exchanged over this connection.

@@ -1,7 +1,9 @@
 // Copies of a running instance, and removals that wait to be confirmed.
 #include <doctest/doctest.h>
 
+#include "crdt/error.hpp"
 #include "crdt/record.hpp"
+#include "lib/apply_job.hpp"
 #include "lib/shared_store.hpp"
 #include "tests/lib/scratch.hpp"
 #include "tests/lib/site.hpp"
@@ -99,6 +101,32 @@ TEST_CASE("who hears of its own dots, dead or alive, or of another's, goes on as
   store.add("next");
   CHECK(store.only_dot("next").actor == mine.actor);
   CHECK(store.only_dot("next").counter == 3);
+}
+
+TEST_CASE("a copy is told of once, and also when what showed it could not be stored") {
+  for (const bool is_refused : {false, true}) {
+    Store store;
+    store.add("mine");
+    const Dot mine = store.only_dot("mine");
+    std::vector<ApplyOutcome> outcomes;
+    std::vector<Job> jobs;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+      Apply change{.ticket = i, .segment = test::set_segment, .delta = {}, .authors = {}, .position = {}};
+      change.delta.context.insert(Dot{mine.actor, mine.counter + i});
+      change.authors.emplace(mine.actor, id_of<InstanceId>(1));
+      jobs.push_back(apply_job(store.shared, id_of<StoreId>(5), std::move(change), Refusals().of({}),
+                               [&](const ApplyOutcome& outcome) { outcomes.push_back(outcome); }));
+    }
+    store.write([&](SharedBatch& batch) {
+      for (Job& job : jobs) job.shared(batch);
+    });
+    const auto failure = std::make_exception_ptr(Error(ErrorCode::out_of_space, "full"));
+    for (Job& job : jobs) job.done(is_refused ? failure : nullptr);
+    REQUIRE(outcomes.size() == 3);
+    CHECK(clone_alarm("s", outcomes[0]));
+    CHECK(!clone_alarm("s", outcomes[1]));
+    CHECK(!clone_alarm("s", outcomes[2]));
+  }
 }
 
 TEST_CASE("a held removal removes nothing until it is confirmed, and then what it names") {

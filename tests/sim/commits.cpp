@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -96,7 +97,8 @@ void World::commit(Process& process, std::size_t count, Fate fate, Gen& gen) {
     jobs.push_back(todo.job);
   }
   if (jobs.size() > 1) trace_.met("a commit of several jobs");
-  seed_randomness(process.stream ? *process.stream : mixed(gen.bits(), process.number));
+  const std::uint64_t stream = mixed(gen.bits(), process.number);
+  seed_randomness(stream);
   if (fate == Fate::disk_error) {
     // Two failures: the group, and the first of its jobs alone.
     static const std::vector<std::uint64_t> failures{1, 2, 2, 3, 1'000};
@@ -106,6 +108,11 @@ void World::commit(Process& process, std::size_t count, Fate fate, Gen& gen) {
   process.has_committed = false;
   process.committer.commit(std::move(jobs));
   const bool is_broken = mend_disk();
+  const auto minted = process.shared.live_actor(0);
+  if (std::exchange(process.minted, minted) != minted) {
+    process.mint_stream = stream;
+    process.mint_ms = process.now_ms();
+  }
   bool is_uncertain = is_broken && !can_be_read(process);
   for (const Todo& todo : todos) {
     trace_.expect(todo.outcome->is_told, "a job was never told how it ended");
@@ -148,11 +155,19 @@ void World::run_effects(Judgement& judgement, const std::vector<Todo>& todos, bo
 void World::judge(Process& process, std::vector<Todo>& todos, bool is_faulty) {
   Replica& replica = process.replica;
   const Readback stored = read_back(process.shared, replica.heads);
-  Judgement judgement{process, stored, replica.shared, replica.priv, {}, process.actor, {}, {}, {}};
+  Judgement judgement{process,       stored, replica.shared, replica.priv, {},
+                      process.actor, {},     {},             false,        {}};
+  const bool is_undone =
+      is_faulty || std::any_of(todos.begin(), todos.end(), [](const Todo& todo) {
+        return todo.outcome->failure != nullptr;
+      });
+  judgement.may_have_renewed = process.may_have_renewed || is_undone;
   run_effects(judgement, todos, false, is_faulty);
   trace_.expect(judgement.problem.empty(), judgement.problem);
   check_store(process, judgement);
+  const bool has_written = !judgement.written.empty();
   accept(replica, judgement, true);
+  process.may_have_renewed = is_undone || (process.may_have_renewed && !has_written);
 }
 
 // The disk failed under a commit: it may be durable or not, whole. Nobody was told that it was. The
@@ -176,7 +191,8 @@ void World::settle_uncertain(Process& troubled, std::vector<Todo>& todos, Gen& g
   const Readback stored = read_back(process->shared, replica.heads);
   const PrivateModel priv = read_private(*process);
   for (const bool all : {false, true}) {
-    Judgement judgement{*process, stored, shared_before, priv_before, {}, actor, {}, {}, {}};
+    Judgement judgement{*process, stored, shared_before, priv_before, {},
+                        actor,    {},     {},            true,        {}};
     run_effects(judgement, todos, all, true);
     const bool is_shared = difference(judgement.shared, stored.model).empty();
     const bool is_priv = difference(judgement.priv, priv).empty();
@@ -184,7 +200,9 @@ void World::settle_uncertain(Process& troubled, std::vector<Todo>& todos, Gen& g
     if (all && judgement.shared != shared_before) trace_.met("a failed commit was durable");
     check_store(*process, judgement);
     accept(replica, judgement, !all);
-    if (!next) tell(troubled, todos, gen);
+    if (next) return;  // what wrote under its actor has ended
+    troubled.may_have_renewed = true;
+    tell(troubled, todos, gen);
     return;
   }
   trace_.expect(false, "after a failed commit the store is neither as before nor as after");
@@ -200,8 +218,8 @@ void World::accept(Replica& replica, Judgement& judgement, bool is_told) {
     Truth& truth = truth_[segment];
     actors_.emplace(write.first.actor, judgement.process.number);
     honest_authors_.emplace(write.first.actor, replica.instance);
-    trace_.expect(truth.written.emplace(write).second, segment + ": a dot was issued twice");
-    if (is_told) truth.acknowledged.insert(write.first);
+    note_written(truth, segment, write.first, write.second);
+    if (is_told) truth.acknowledged.insert({write.first, content_hash(write.second)});
   }
   for (const auto& [segment, dot] : judgement.removed) truth_[segment].removed.insert(dot);
   judgement.process.actor = judgement.actor;

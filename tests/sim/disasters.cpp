@@ -95,12 +95,16 @@ void World::restore(Replica& replica, Gen& gen, bool in_place) {
   const Replica::Snapshot chosen = gen.pick(replica.snapshots);
   end_all(replica);
   for (const auto& [name, segment] : replica.shared.segments) {
-    for (const auto& [dot, record] : truth_[name].written) {
-      const bool was_there = contains(segment.covered, dot);
-      if (was_there && !contains(chosen.shared.segments.at(name).covered, dot)) {
-        truth_[name].lost.insert(dot);
-        trace_.met("a restore lost what had been acknowledged");
-      }
+    Truth& truth = truth_[name];
+    const SegmentModel& old = chosen.shared.segments.at(name);
+    for (const auto& [dot, content] : truth.acknowledged) {
+      if (!contains(segment.covered, dot)) continue;
+      const bool is_plain = !truth.rivals.contains(dot);
+      const bool stays =
+          is_plain ? contains(old.covered, dot) : knows(chosen.shared, name, dot, content);
+      if (stays || !(is_plain || knows(replica.shared, name, dot, content))) continue;
+      truth.lost.insert({dot, content});
+      trace_.met("a restore lost what had been acknowledged");
     }
   }
   const StoreId before = replica.id;
@@ -147,13 +151,7 @@ void World::clone(Replica& replica, Gen& gen) {
   Process* const process = reopened(copy);
   if (process == nullptr) return;
   trace_.expect(copy.id != from.id, "a clone keeps the id of its store");
-  if (!switches_.same_actor_clones || from.processes.empty()) return;
-  // Both are to mint the same actor: the same randomness, and nothing written before.
-  end_all(from);
-  Process* const other = reopened(from);
-  if (other == nullptr) return;
-  trace_.met("a clone with the randomness of its original");
-  other->stream = process->stream = gen.bits();
+  if (scenario_.setup.twins && !from.processes.empty()) twin(from, *process, gen);
 }
 
 void World::drop_journal(Process& process) {

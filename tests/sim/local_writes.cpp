@@ -54,7 +54,11 @@ std::optional<Dot> next_dot(Judgement& judgement, const std::string& segment,
     const auto at = model.find(*judgement.actor);
     const std::uint64_t last = at == model.end() ? 0 : at->second.highest();
     const Dot dot{*judgement.actor, last + 1};
+    judgement.shared.authors.emplace(dot.actor, judgement.process.replica.instance);
     if (contains(stored, dot)) return dot;
+    if (!judgement.may_have_renewed) {
+      judgement.problem = segment + ": a process gave its actor up for no reason";
+    }
   }
   for (const auto& [actor, counters] : stored) {
     const auto author = judgement.stored.model.authors.find(actor);
@@ -91,21 +95,43 @@ void supersede(Judgement& judgement, const std::string& segment, const std::vect
   }
 }
 
-void write_dot(Judgement& judgement, const Change& change,
-               const std::map<ActorId, std::uint64_t>& known) {
+// The record that a write stored under a dot. A join of the same commit may have brought another
+// content for it, of a copy of this process: then one of the two is kept aside.
+Bytes written_record(const Judgement& judgement, const Change& change, const Dot& dot,
+                     const Known& known) {
+  const StoreModel& stored = judgement.stored.model;
+  const SegmentModel& segment = stored.segments.at(change.segment);
+  std::vector<Bytes> found;
+  if (const auto live = segment.live.find(dot); live != segment.live.end()) {
+    found.push_back(live->second);
+  }
+  for (const auto& [name, of, record] : stored.kept_aside) {
+    if (name == change.segment && of == dot) found.push_back(record);
+  }
+  if (found.empty()) return change.placeholder;
+  const auto truth = known.truth.find(change.segment);
+  for (const bool may_be_known : {false, true}) {
+    for (const Bytes& record : found) {
+      const bool is_known = truth != known.truth.end() && truth->second.has(dot, record);
+      if (is_known && !may_be_known) continue;
+      if (says_the_same(segment.kind, record, change.placeholder)) return record;
+    }
+  }
+  return found.front();
+}
+
+void write_dot(Judgement& judgement, const Change& change, const Known& known) {
   SegmentModel& segment = judgement.shared.segments.at(change.segment);
-  const auto dot = next_dot(judgement, change.segment, known);
+  const auto dot = next_dot(judgement, change.segment, known.actors);
   if (!dot) {
     judgement.problem = change.segment + ": a write has no dot of its own";
     return;
   }
-  const auto& live = judgement.stored.model.segments.at(change.segment).live;
-  const auto stored = live.find(*dot);
-  const Bytes& record = stored == live.end() ? change.placeholder : stored->second;
+  const Bytes record = written_record(judgement, change, *dot, known);
   if (!says_the_same(segment.kind, record, change.placeholder)) {
     judgement.problem = change.segment + ": a write stored another record";
   }
-  if (segment.kind == Kind::map && stored != live.end()) {
+  if (segment.kind == Kind::map && record != change.placeholder) {
     const auto stamp = decode_map_record(record).stamp;
     for (const Dot& old : change.superseded) {
       if (stamp > decode_map_record(segment.live.at(old)).stamp) continue;
@@ -265,13 +291,13 @@ void World::hand_over(Process& process, const PacketEnvelope& packet) {
       write_dot(
           now,
           {segment, own_dots(now, segment, content), encode(SetRecord{{}, content, encode(Map{})})},
-          actors_);
+          known());
       receipt = element_of(segment, content).text();
     } else if (is_shared) {
       write_dot(now,
                 {segment, dots_with_key(now.shared.segments.at(segment), name),
                  encode(MapRecord{{}, name, value})},
-                actors_);
+                known());
       receipt = name;
     } else {
       receipt = key ? name : packet.packet_id ? packet.packet_id->text() : minted;
@@ -315,7 +341,7 @@ void World::revise(Process& process, Gen& gen) {
   Effect effect = [this, target, old, content, meta](Judgement& now) -> std::optional<ErrorCode> {
     const auto dots = dots_with_content(now.shared.segments.at(target.segment), old);
     if (dots.empty()) return ErrorCode::not_found;
-    write_dot(now, {target.segment, dots, encode(SetRecord{{}, content, meta})}, actors_);
+    write_dot(now, {target.segment, dots, encode(SetRecord{{}, content, meta})}, known());
     return std::nullopt;
   };
   enqueue(process, std::move(job), std::move(effect), "revise in " + target.segment);
@@ -331,7 +357,7 @@ void World::erase(Process& process, Gen& gen) {
     const SegmentModel& held = now.shared.segments.at(segment);
     if (!has_value(held, key)) return ErrorCode::not_found;
     write_dot(now, {segment, dots_with_key(held, key), encode(MapRecord{{}, key, std::nullopt})},
-              actors_);
+              known());
     return std::nullopt;
   };
   enqueue(process, std::move(job), std::move(effect), "erase from " + segment);

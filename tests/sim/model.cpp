@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "crdt/record.hpp"
 
@@ -78,7 +79,7 @@ bool contains(const Dots& dots, const Dots& others) {
   });
 }
 
-Dots join(SegmentModel& segment, const Delta& delta, std::vector<Dot>& clashes) {
+Dots join(SegmentModel& segment, const Delta& delta, std::vector<std::pair<Dot, Bytes>>& clashes) {
   Dots changed;
   const Dots claimed = dots_of(delta.context);
   for (auto at = segment.live.begin(); at != segment.live.end();) {
@@ -93,10 +94,10 @@ Dots join(SegmentModel& segment, const Delta& delta, std::vector<Dot>& clashes) 
       continue;
     }
     if (theirs->second != at->second) {
-      clashes.push_back(at->first);
+      clashes.emplace_back(*theirs);
       if (content_hash(theirs->second) < content_hash(at->second)) {
         insert(changed, at->first);
-        at->second = theirs->second;
+        clashes.back().second = std::exchange(at->second, theirs->second);
       }
     }
     ++at;
@@ -110,6 +111,18 @@ Dots join(SegmentModel& segment, const Delta& delta, std::vector<Dot>& clashes) 
     segment.covered[actor].insert(counters);
   }
   return changed;
+}
+
+bool knows(const StoreModel& store, const std::string& segment, const Dot& dot,
+           const ContentHash& content) {
+  const auto at = store.segments.find(segment);
+  if (at == store.segments.end() || !contains(at->second.covered, dot)) return false;
+  const auto live = at->second.live.find(dot);
+  if (live == at->second.live.end() || content_hash(live->second) == content) return true;
+  return std::any_of(store.kept_aside.begin(), store.kept_aside.end(), [&](const auto& kept) {
+    return std::get<0>(kept) == segment && std::get<1>(kept) == dot &&
+           content_hash(std::get<2>(kept)) == content;
+  });
 }
 
 std::string difference(const StoreModel& wanted, const StoreModel& found) {
@@ -137,6 +150,7 @@ std::string difference(const StoreModel& wanted, const StoreModel& found) {
   if (wanted.authors != found.authors) return "other actors or authors";
   if (wanted.positions != found.positions) return "other positions in the journals of peers";
   if (wanted.packets != found.packets) return "other packets are remembered";
+  if (wanted.kept_aside != found.kept_aside) return "other records are kept aside";
   return "other segments";
 }
 
@@ -242,6 +256,11 @@ Readback read_back(const SharedStore& store, const std::map<std::string, std::ui
     each(table::packets, [&](BytesView key, BytesView value) {
       back.model.packets[*PacketId::from(key)] = std::string(text_of(value));
     });
+    for (const HeldItem& item : reader.held(HeldReason::equivocation)) {
+      const auto& [actor, counters] = item.row.dots.at(0);
+      back.model.kept_aside.emplace(store.name(item.row.segment),
+                                    Dot{actors.at(actor), counters.highest()}, item.row.record);
+    }
     if (const auto clock = reader.txn().get(table::meta, bytes_of(meta::clock))) {
       back.clock = Hlc{load_u64(clock->data())};
     }

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "crdt/delta.hpp"
@@ -46,12 +47,16 @@ struct SegmentModel {
   bool operator==(const SegmentModel&) const = default;
 };
 
+/// Another content of a dot, which lost and is kept aside: segment, dot, record.
+using KeptAside = std::set<std::tuple<std::string, Dot, Bytes>>;
+
 /// What a shared environment ought to hold.
 struct StoreModel {
   std::map<std::string, SegmentModel> segments;
   std::map<ActorId, InstanceId> authors;
   std::map<std::pair<StoreId, std::string>, Position> positions;
   std::map<PacketId, std::string> packets;
+  KeptAside kept_aside;
 
   bool operator==(const StoreModel&) const = default;
 };
@@ -92,8 +97,12 @@ struct Readback {
 Readback read_back(const SharedStore& store, const std::map<std::string, std::uint64_t>& known);
 
 /// Joins a delta into a segment, from the definition. Answers with the dots that it changed;
-/// `clashes` are those that came with another content than they have here.
-Dots join(SegmentModel& segment, const Delta& delta, std::vector<Dot>& clashes);
+/// `clashes` are those that came with another content than they have here, with the one that lost.
+Dots join(SegmentModel& segment, const Delta& delta, std::vector<std::pair<Dot, Bytes>>& clashes);
+
+/// Whether a store knows of a write: it has it live or kept aside, or knows that its dot is dead.
+bool knows(const StoreModel& store, const std::string& segment, const Dot& dot,
+           const ContentHash& content);
 
 /// What differs first between two stores, in words; empty: nothing.
 std::string difference(const StoreModel& wanted, const StoreModel& found);

@@ -145,34 +145,35 @@ void World::apply(Link& link, int side, Apply change) {
   const StoreId peer = end.peer->store;
   Todo todo;
   todo.what = "apply to " + change.segment;
-  todo.effect = [this, change, peer](Judgement& now) -> std::optional<ErrorCode> {
+  todo.effect = [this, change, peer, told](Judgement& now) -> std::optional<ErrorCode> {
     if (!change.delta.empty()) {
       for (const auto& [actor, author] : change.authors) {
         const auto known = now.shared.authors.emplace(actor, author).first;
         if (known->second != author) return ErrorCode::untrusted;
       }
-      std::vector<Dot> clashes;
-      const Dots changed = join(now.shared.segments.at(change.segment), change.delta, clashes);
-      insert(now.changes[{change.segment, peer}], changed);
-      if (!clashes.empty()) trace_.met("one dot with two contents");
-      const bool may_clash = is_tainted() || switches_.same_actor_clones;
-      if (!clashes.empty() && !may_clash) now.problem = "one dot has two contents";
+      hear(now, change, peer, *told);
     }
     if (change.position) now.shared.positions[{peer, change.segment}] = *change.position;
     return std::nullopt;
   };
-  todo.job =
-      apply_job(process.shared, peer, std::move(change), process.refusals.of(end.peer->nonce),
-                [told](const ApplyOutcome& outcome) { *told = outcome; });
-  todo.then = [this, number = link.number, side, told](const Todo::Outcome&) {
+  todo.then = [this, number = link.number, side, told, segment = change.segment,
+               index = end.replica](const Todo::Outcome&) {
+    if (told->cloned) alarms_due_.insert("copy of this running instance");
+    if (const auto text = clone_alarm(segment, *told)) check_alarm(*replicas_[index], *text);
+    trace_.expect(alarms_due_.empty(), "no alarm was raised of a clone");
     const auto found = std::find_if(links_.begin(), links_.end(),
                                     [&](const auto& each) { return each->number == number; });
     if (found == links_.end()) return;
     End& at = (*found)->ends[static_cast<std::size_t>(side)];
     if (!at.is_up()) return;
     if (told->refused) trace_.met("a chunk was refused");
+    if (told->equivocated > 0 && !told->refused) alarms_due_.insert("two contents");
     perform(**found, side, at.session->applied(*told, now_));
+    trace_.expect(alarms_due_.empty(), "no alarm was raised of two contents");
   };
+  todo.job =
+      apply_job(process.shared, peer, std::move(change), process.refusals.of(end.peer->nonce),
+                [told](const ApplyOutcome& outcome) { *told = outcome; });
   process.queue.push_back(std::move(todo));
 }
 

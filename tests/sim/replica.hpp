@@ -28,6 +28,7 @@ struct Judgement {
   std::optional<ActorId> actor;
   std::vector<std::pair<std::string, std::pair<Dot, Bytes>>> written;  ///< by segment
   std::vector<std::pair<std::string, Dot>> removed;
+  bool may_have_renewed = false;  ///< jobs that were undone may have made it give its actor up
   std::string problem;  ///< what no correct store would have done
 };
 
@@ -111,7 +112,10 @@ struct Process {
   std::deque<Todo> queue;
   std::vector<Todo> held;               ///< lazy ones, already answered
   std::optional<ActorId> actor;         ///< once it has written
-  std::optional<std::uint64_t> stream;  ///< its randomness, when it is to be another's
+  std::optional<ActorId> minted;        ///< by the store's own account; not to judge it by
+  std::uint64_t mint_stream = 0;        ///< its randomness then
+  std::int64_t mint_ms = 0;
+  bool may_have_renewed = false;  ///< since its last write, jobs that were undone heard of a clone
   std::uint64_t seen = 0;               ///< the last transaction that its sessions were told of
   bool has_committed = false;
 };

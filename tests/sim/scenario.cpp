@@ -57,7 +57,7 @@ constexpr std::array<StepKind, step_kinds> kinds{{
     {"inject", 120, true},
 }};
 
-Setup setup_of(Gen& gen, const Switches& switches) {
+Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
   Setup setup;
   setup.replicas = 2 + std::min(gen.index(6), gen.index(6));
   setup.topology = static_cast<Topology>(gen.below(4));
@@ -69,6 +69,8 @@ Setup setup_of(Gen& gen, const Switches& switches) {
   setup.partial = gen.coin();
   setup.large_records = gen.one_in(setup.small_maps ? 2 : 4);
   setup.heals_by_links = gen.one_in(3);
+  Gen more(mixed(seed, 7));  // what came later draws for itself: the runs of old seeds stay
+  setup.twins = more.one_in(4);
   return setup;
 }
 
@@ -89,6 +91,7 @@ std::array<unsigned, step_kinds> weights_of(Gen& gen, const Setup& setup,
   if (!switches.restores_in_place || gen.coin()) at(Step::restore_in_place) = 0;
   if (gen.one_in(4)) at(Step::commit) = 30;  // a slow disk: queues grow
   if (gen.one_in(4)) at(Step::travel) = 100;
+  if (setup.twins) at(Step::clone) = 12;
   return weights;
 }
 
@@ -136,7 +139,7 @@ Scenario scenario_of(std::uint64_t seed, const Switches& switches) {
   Gen gen(mixed(seed, 1));
   Scenario scenario;
   scenario.seed = seed;
-  scenario.setup = setup_of(gen, switches);
+  scenario.setup = setup_of(seed, gen, switches);
   const auto weights = weights_of(gen, scenario.setup, switches);
   unsigned total = 0;
   for (const unsigned weight : weights) total += weight;
@@ -154,7 +157,6 @@ Switches switches_from_environment() {
   Switches switches;
   const char* allowed = ::test::environment("ALLOW");
   for (const std::string& name : parts_of(allowed ? allowed : "")) {
-    if (name == "same_actor") switches.same_actor_clones = true;
     if (name == "false_claims") switches.false_claims = true;
   }
   return switches;
@@ -173,6 +175,7 @@ Scenario selected(const Scenario& whole, const Selection& selection) {
   if (is_off("large_records")) setup.large_records = false;
   if (is_off("clocks")) setup.clocks = Clocks::near;
   if (is_off("links")) setup.heals_by_links = false;
+  if (is_off("twins")) setup.twins = false;
   if (!selection.kept) return part;
   part.events.clear();
   for (const std::size_t number : *selection.kept) {

@@ -75,6 +75,7 @@ struct Setup {
   bool partial = true;  ///< not every replica declares every segment
   bool large_records = false;
   bool heals_by_links = false;  ///< instead of by one-round syncs
+  bool twins = false;  ///< clones of running processes, which go on under the same actor
 };
 
 /// A whole run, made from its seed.
@@ -88,12 +89,10 @@ struct Scenario {
 struct Switches {
   bool hostile = true;             ///< some runs have a hostile peer
   bool restores_in_place = true;   ///< the file is overwritten: store and journals keep their ids
-  bool same_actor_clones = false;  ///< a clone may mint the actor of its original
   bool false_claims = false;  ///< a hostile peer claims others' actors, and counters yet to come
 };
 
-/// From ALLOW=same_actor,false_claims of the environment: what the product is known not to stand
-/// yet.
+/// From ALLOW=false_claims of the environment: what the product is known not to stand yet.
 Switches switches_from_environment();
 
 /// A part of a scenario: how a failure is made smaller, and how it is replayed.
@@ -110,9 +109,9 @@ struct Selection {
 };
 
 /// The settings that a Selection can switch off.
-inline constexpr std::array<const char*, 8> setting_names{
-    "hostile", "small_maps",    "small_limits", "short_journals",
-    "partial", "large_records", "clocks",       "links"};
+inline constexpr std::array<const char*, 9> setting_names{
+    "hostile",       "small_maps", "small_limits", "short_journals", "partial",
+    "large_records", "clocks",     "links",        "twins"};
 
 Scenario scenario_of(std::uint64_t seed, const Switches& switches);
 Scenario selected(const Scenario& whole, const Selection& selection);

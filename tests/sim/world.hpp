@@ -48,10 +48,21 @@ struct Link {
 
 /// What is true of one segment of the federation, whoever holds it.
 struct Truth {
-  std::map<Dot, Bytes> written;
+  using Write = std::pair<Dot, ContentHash>;
+
+  std::map<Dot, Bytes> written;           ///< of two contents the one that wins
+  std::map<Dot, std::set<Bytes>> rivals;  ///< those that lose: copies of one process wrote them
   std::set<Dot> removed;
-  std::set<Dot> acknowledged;
-  std::set<Dot> lost;  ///< a store that held it went back to a backup from before
+  std::set<Write> acknowledged;
+  std::set<Write> lost;  ///< a store that held it went back to a backup from before
+
+  bool has(const Dot& dot, const Bytes& record) const;
+};
+
+/// What was written before a commit: by which processes, and which records.
+struct Known {
+  const std::map<ActorId, std::uint64_t>& actors;
+  const std::map<std::string, Truth>& truth;
 };
 
 /// One run: replicas with real stores, sessions over a network in memory, faults, then healing.
@@ -89,6 +100,7 @@ class World {
   void write_private(Process& process, Gen& gen);
   void retry(Process& process, Gen& gen);
   void hand_over(Process& process, const PacketEnvelope& packet);
+  Known known() const { return {actors_, truth_}; }
   void enqueue(Process& process, Job job, Effect effect, const std::string& what);
 
   // commits.cpp
@@ -109,6 +121,14 @@ class World {
   void clone(Replica& replica, Gen& gen);
   void flip(Replica& replica, Gen& gen);
   void drop_journal(Process& process);
+
+  // clones.cpp
+  void twin(Replica& from, Process& copy, Gen& gen);
+  void write_as_twins(Gen& gen);
+  void note_written(Truth& truth, const std::string& segment, const Dot& dot, const Bytes& record);
+  void hear(Judgement& now, const Apply& change, const StoreId& peer, const ApplyOutcome& told);
+  bool has_rivals() const;
+  void check_known(const std::string& segment);
 
   // network.cpp
   Link* connect(std::size_t edge, Gen& gen, bool is_once);
@@ -134,6 +154,7 @@ class World {
 
   // healing.cpp
   void heal();
+  void heal_once(Gen& gen);
   void calm_down(Gen& gen);
   void heal_by_rounds(Gen& gen);
   void heal_by_links(Gen& gen);
@@ -178,9 +199,11 @@ class World {
 
   std::map<std::string, Truth> truth_;
   std::map<ActorId, std::uint64_t> actors_;  ///< which process minted it
+  std::set<ActorId> twins_;                  ///< actors that two processes have, by a copy
+  std::set<std::string> alarms_due_;         ///< what the next alarms have to speak of
   std::map<ActorId, InstanceId> honest_authors_;
   std::map<JournalId, std::map<std::uint64_t, Dots>> journal_log_;
-  std::map<std::pair<std::string, std::size_t>, std::set<Dot>> expected_;  ///< at the end
+  std::map<std::pair<std::string, std::size_t>, std::map<Dot, Bytes>> expected_;  ///< at the end
 };
 
 /// One run in the directory. Nothing it throws escapes: that is a failure too.
