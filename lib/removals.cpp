@@ -1,6 +1,7 @@
 #include "lib/removals.hpp"
 
 #include <memory>
+#include <utility>
 
 #include "crdt/error.hpp"
 #include "lib/peers.hpp"
@@ -52,11 +53,10 @@ std::vector<HeldRemoval> held_removals(const Core& core) {
   });
 }
 
-std::uint64_t confirm_removals(Core& core, std::string_view peer) {
-  const auto removed = std::make_shared<std::uint64_t>(0);
+Job confirm_job(const std::string& peer, std::shared_ptr<std::uint64_t> removed) {
   Job job;
   job.space = lmdb::Space::removal;
-  job.shared = [removed, peer = std::string(peer)](SharedBatch& batch) {
+  job.shared = [removed = std::move(removed), peer](SharedBatch& batch) {
     const std::vector<HeldItem> waiting = waiting_of(batch.reader(), peer);
     if (waiting.empty()) {
       throw Error(ErrorCode::not_found, "removals of " + peer + ": none waits to be confirmed");
@@ -64,7 +64,12 @@ std::uint64_t confirm_removals(Core& core, std::string_view peer) {
     *removed = 0;
     for (const HeldItem& item : waiting) *removed += batch.confirm_removal(item);
   };
-  run_job(core, std::move(job));
+  return job;
+}
+
+std::uint64_t confirm_removals(Core& core, std::string_view peer) {
+  const auto removed = std::make_shared<std::uint64_t>(0);
+  run_job(core, confirm_job(std::string(peer), removed));
   return *removed;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/core.hpp"
@@ -13,6 +15,10 @@ Job hold_job(const SharedStore& store, const StoreId& peer, Hold removal);
 
 /// What waits to be confirmed, oldest first.
 std::vector<HeldRemoval> held_removals(const Core& core);
+
+/// The job that carries out what waits of a peer: by its name, or by its store's id. Sets `removed` to how
+/// many records died. It throws Error(not_found) when nothing waits of that peer.
+Job confirm_job(const std::string& peer, std::shared_ptr<std::uint64_t> removed);
 
 /// Carries out what waits of a peer: by its name, or by its store's id. Returns how many records died.
 /// Throws Error(not_found) when nothing waits of that peer.

@@ -50,7 +50,7 @@ void Comparison::begin(std::uint64_t number, Outbound& out) {
   merged_ = sent_ = compared_ = 0;
   last_item_.reset();
   last_row_.reset();
-  held_ = 0;
+  held_ = {};
   differing_.clear();
   named_.clear();
   feed_.compare(peer_);
@@ -320,6 +320,14 @@ void Comparison::pump_questions(Outbound& out) {
   }
 }
 
+std::uint64_t Comparison::held() const {
+  std::uint64_t dots = 0;
+  for (const auto& [actor, counters] : held_) {
+    dots += source_.live_counters(segment_, actor, counters).count();
+  }
+  return dots;
+}
+
 void Comparison::settle(Outbound& out) {
   if (stage_ != Stage::settling || feed_.is_comparing()) return;
   if (!live_.is_settled() || !follower_.has_all()) return;
@@ -329,7 +337,7 @@ void Comparison::settle(Outbound& out) {
                                          state_.records / 100 * out.limits().removals_percent);
   if (planted(Bug::end_before_removals)) follower_.finish(out);
   if (removed_ + dots > allowed && !planted(Bug::fuse_never_trips)) {
-    held_ = dots;
+    held_ = absent;
     out.act(Hold{segment_, absent});
   } else if (!planted(Bug::found_removals_dropped)) {
     removed_ += dots;

@@ -45,8 +45,9 @@ class Comparison {
 
   bool is_open() const noexcept { return stage_ != Stage::closed; }
 
-  /// Dots that were removed at the peer, as its silence says, and are kept: too many at once.
-  std::uint64_t held() const noexcept { return held_; }
+  /// How many records live here that were removed at the peer, as its silence says, and are kept: too
+  /// many at once. None once that was confirmed.
+  std::uint64_t held() const;
 
  private:
   enum class Stage {
@@ -133,7 +134,7 @@ class Comparison {
   std::uint64_t unanswered_octets_ = 0;
   std::uint64_t read_octets_ = 0;
   std::size_t compared_ = 0;               ///< of `differing_`, compared with the peer's rows
-  std::uint64_t held_ = 0;
+  Context held_;
   std::uint64_t removed_ = 0;              ///< dots that silence has removed on this connection
 };
 

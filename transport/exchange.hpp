@@ -63,7 +63,7 @@ class Exchange {
   bool has_met() const;
 
   /// Whether one side keeps records that the other has removed, until that is confirmed.
-  bool is_holding() const noexcept { return peer_holds_ || comparison_.held() > 0; }
+  bool is_holding() const { return peer_holds_ || comparison_.held() > 0; }
 
   /// Whether the last state that the peer sent equalled ours at that moment.
   bool is_equal() const noexcept { return equal_.has_value(); }

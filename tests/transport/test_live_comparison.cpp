@@ -268,6 +268,35 @@ TEST_CASE("removals that only silence tells are held when they are many") {
   }
 }
 
+TEST_CASE("once a held removal was confirmed the link is as any other") {
+  for (const bool dials : {false, true}) {
+    CAPTURE(dials);
+    Peer left = peer(1);
+    Peer right = peer(2);
+    add(left, 1, 300);
+    Net net;
+    sync_without_journal(net, left, right);
+    for (int i = 1; i <= 21; ++i) left.remove(lessons, "lesson " + std::to_string(i));
+    left.drop_journal(lessons, test::journal_id_of(50));
+    const test::Meeting meeting{.once = {false, false},
+                                .limits = {.removals_min = 20, .removals_percent = 1}};
+    const std::size_t link =
+        dials ? net.connect(left, right, meeting) : net.connect(right, left, meeting);
+    net.pass(std::chrono::seconds(3));
+    for (const int side : {0, 1}) CHECK(net.end(link, side).session->report().holding);
+    for (int i = 1; i <= 21; ++i) right.remove(lessons, "lesson " + std::to_string(i));
+    net.changed(right);
+    net.pass(std::chrono::seconds(20));
+    for (const int side : {0, 1}) {
+      const loam::SessionReport report = net.end(link, side).session->report();
+      CHECK(!report.holding);
+      CHECK(report.converged);
+      CHECK(report.segments.at(lessons).held == 0);
+    }
+    CHECK(is_equal(left, right));
+  }
+}
+
 TEST_CASE("removals that the journal tells are never held") {
   Peer left = peer(1);
   Peer right = peer(2);
