@@ -102,6 +102,7 @@ void Session::Impl::refresh_report() {
     report_.segments[exchange.segment()] = tally;
     report_.lag[exchange.segment()] = exchange.lag();
   }
+  report_.holding = any_holding();
   if (!config_.once && !peer_done_ && !exchanges_.empty()) {
     report_.converged = all_shared([](const Exchange& exchange) { return exchange.is_equal(); });
   }

@@ -92,7 +92,6 @@ void Session::Impl::judge_round() {
     out_.send(Bye{"done", ""});
     finish(close_normal, "done");
   } else if (any_holding()) {
-    report_.holding = true;
     report_.problem = "records that one side has removed are kept by the other until confirmed";
     close(close_normal, "leaving", report_.problem);
   } else if (++compare_rounds_ >= compare_rounds_max) {

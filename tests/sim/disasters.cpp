@@ -138,6 +138,7 @@ void World::clone(Replica& replica, Gen& gen) {
   copy.config = from.config;
   copy.clock_offset_ms = from.clock_offset_ms;
   copy.clock_drift = from.clock_drift;
+  copy.is_ahead = from.is_ahead;
   copy.packets = from.packets;
   copy.shared = from.shared;
   copy.priv = from.priv;

@@ -151,6 +151,7 @@ std::string difference(const StoreModel& wanted, const StoreModel& found) {
   if (wanted.positions != found.positions) return "other positions in the journals of peers";
   if (wanted.packets != found.packets) return "other packets are remembered";
   if (wanted.kept_aside != found.kept_aside) return "other records are kept aside";
+  if (wanted.held_removals != found.held_removals) return "other removals are held";
   return "other segments";
 }
 
@@ -260,6 +261,12 @@ Readback read_back(const SharedStore& store, const std::map<std::string, std::ui
       const auto& [actor, counters] = item.row.dots.at(0);
       back.model.kept_aside.emplace(store.name(item.row.segment),
                                     Dot{actors.at(actor), counters.highest()}, item.row.record);
+    }
+    for (const HeldItem& item : reader.held(HeldReason::removal)) {
+      Dots& dots = back.model.held_removals[{store.name(item.row.segment), item.row.peer}];
+      for (const auto& [actor, counters] : item.row.dots) {
+        for (const Range& range : counters) dots[actors.at(actor)].insert(range.first, range.last);
+      }
     }
     if (const auto clock = reader.txn().get(table::meta, bytes_of(meta::clock))) {
       back.clock = Hlc{load_u64(clock->data())};

@@ -50,6 +50,9 @@ struct SegmentModel {
 /// Another content of a dot, which lost and is kept aside: segment, dot, record.
 using KeptAside = std::set<std::tuple<std::string, Dot, Bytes>>;
 
+/// What peers have removed, as their silence says, by segment and peer.
+using HeldRemovals = std::map<std::pair<std::string, StoreId>, Dots>;
+
 /// What a shared environment ought to hold.
 struct StoreModel {
   std::map<std::string, SegmentModel> segments;
@@ -57,6 +60,7 @@ struct StoreModel {
   std::map<std::pair<StoreId, std::string>, Position> positions;
   std::map<PacketId, std::string> packets;
   KeptAside kept_aside;
+  HeldRemovals held_removals;
 
   bool operator==(const StoreModel&) const = default;
 };

@@ -54,6 +54,7 @@ Link* World::connect(std::size_t edge, Gen& gen, bool is_once) {
   link.number = ++links_made_;
   link.edge = edge;
   link.is_once = is_once;
+  link.is_skewed = replicas_[dialler]->is_ahead != replicas_[listener]->is_ahead;
   const SessionLimits limits = scenario_.setup.small_limits ? small_limits(gen) : SessionLimits{};
   trace_.line("connect r" + std::to_string(dialler) + " to r" + std::to_string(listener) +
               (is_once ? " for one round" : ""));
@@ -63,10 +64,12 @@ Link* World::connect(std::size_t edge, Gen& gen, bool is_once) {
     Process& process = process_of(*replicas_[end.replica], gen);
     end.process = &process;
     end.limits = limits;
+    end.limits.removals_min = process.replica.config.silent_removals_max;
+    end.limits.removals_percent = process.replica.config.silent_removals_percent_max;
     SessionConfig config;
     config.role = side == 0 ? Role::dialler : Role::listener;
     config.once = is_once && side == 0;
-    config.limits = limits;
+    config.limits = end.limits;
     config.hello.federation = process.shared.identity().federation;
     config.hello.instance = process.shared.instance();
     config.hello.store = process.shared.id();
@@ -111,8 +114,8 @@ void World::perform(Link& link, int side, std::vector<Action> actions) {
       apply(link, side, std::move(*change));
     } else if (const auto* wake = std::get_if<WakeAt>(&action)) {
       end.wake = wake->when;
-    } else if (std::holds_alternative<Hold>(action)) {
-      trace_.expect(false, "removals are held although they are few");
+    } else if (const auto* removal = std::get_if<Hold>(&action)) {
+      hold(end, *removal);
     } else if (const auto* alarm = std::get_if<Alarm>(&action)) {
       check_alarm(*replicas_[end.replica], alarm->text);
     } else {
@@ -140,7 +143,9 @@ void World::send(Link& link, int side, Bytes frame) {
 void World::apply(Link& link, int side, Apply change) {
   End& end = link.ends[static_cast<std::size_t>(side)];
   Process& process = *end.process;
+  trace_.expect(!link.is_skewed, "something of another version is stored");
   check_claims(process.replica, change);
+  check_silence(end, change);
   auto told = std::make_shared<ApplyOutcome>();
   const StoreId peer = end.peer->store;
   Todo todo;
@@ -188,7 +193,7 @@ bool World::deliver(Link& link, int side) {
     if (!far.is_up() || link.is_broken) end.is_cut = true;
     return false;
   }
-  const Bytes frame = std::move(end.inbox.front());
+  const Bytes frame = as_it_is_heard(link, side, std::move(end.inbox.front()));
   end.inbox.pop_front();
   if (!end.peer) {
     try {
@@ -199,6 +204,7 @@ bool World::deliver(Link& link, int side) {
   }
   const bool is_damaged = end.was_truncated;
   perform(link, side, end.session->received(frame, now_));
+  if (link.is_skewed) check_skewed(link, side, frame);
   if (is_damaged) {
     trace_.expect(end.close && end.close->code != 1000, "a truncated frame was not refused");
   }

@@ -150,6 +150,8 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
   trace_.expect(octets.size() <= message_octets_max, "a frame is too long");
   const Frame frame = decode_frame(octets);
   trace_.expect(encode_frame(frame) == octets, "a frame is not encoded as it was decoded");
+  const bool is_first = std::holds_alternative<Hello>(frame) || std::holds_alternative<Bye>(frame);
+  trace_.expect(is_first || !link.is_skewed, "something is told to a peer of another version");
   if (const auto* state = std::get_if<StateFrame>(&frame)) {
     from.segments[state->index] = state->segment;
     if (state->compare) trace_.met("a journal was gone in mid-stream");
@@ -160,6 +162,14 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
     check_chunk(from, from.segments[delta->index], delta->delta);
   } else if (is_counted_part(frame)) {
     check_window(from, octets.size());
+    std::visit(
+        [&](const auto& part) {
+          if constexpr (requires { part.number; }) {
+            from.compared.insert(from.segments[part.index]);
+            to.compared.insert(from.segments[part.index]);
+          }
+        },
+        frame);
     meet_part(frame);
   } else if (const auto* ack = std::get_if<AckFrame>(&frame)) {
     to.acked_octets = ack->octets;
@@ -194,6 +204,7 @@ void World::check_close(const Link& link, int side) {
   const End& end = link.ends[static_cast<std::size_t>(side)];
   if (!end.close || end.close->code == 1000 || end.was_truncated || is_tainted()) return;
   const std::string& reason = end.close->reason;
+  if (link.is_skewed && reason.starts_with("incompatible")) return;
   const bool is_quiet = reason.starts_with("leaving");  // a silent peer
   const bool may_refuse = scenario_.setup.small_maps || has_disk_failed_;
   const bool is_refused = may_refuse && reason.starts_with("refused");
@@ -210,7 +221,7 @@ void World::check_alarm(const Replica& replica, const std::string& text) {
   }
   const bool is_differ = text.find("differ") != std::string::npos;
   if (is_differ) trace_.met("two sides followed each other to the end and differ");
-  const bool may_differ = has_rolled_back_ || has_rivals();
+  const bool may_differ = has_rolled_back_ || has_held_ || has_rivals();
   trace_.expect(is_tainted() || (is_differ && may_differ), "an alarm was raised: " + text);
 }
 

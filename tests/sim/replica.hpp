@@ -65,6 +65,7 @@ struct Replica {
   std::unique_ptr<SegmentTable> table;
   Config config;
   bool is_hostile = false;
+  bool is_ahead = false;  ///< it speaks a later version of the wire, and no other
   std::int64_t clock_offset_ms = 0;
   std::int64_t clock_drift = 0;  ///< thousandths
   std::vector<std::unique_ptr<Process>> processes;

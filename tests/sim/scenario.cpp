@@ -55,6 +55,8 @@ constexpr std::array<StepKind, step_kinds> kinds{{
     {"drop_journal", 15, true},
     {"flip", 10, true},
     {"inject", 120, true},
+    {"confirm", 20, false},
+    {"change_version", 8, false},
 }};
 
 Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
@@ -71,6 +73,15 @@ Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
   setup.heals_by_links = gen.one_in(3);
   Gen more(mixed(seed, 7));  // what came later draws for itself: the runs of old seeds stay
   setup.twins = more.one_in(4);
+  setup.fuse = more.one_in(5);
+  setup.skew = more.one_in(6);
+  const auto force = [&](const char* name, bool& setting) {
+    setting = setting || switches.forced.contains(name);
+  };
+  force("hostile", setup.hostile);
+  force("twins", setup.twins);
+  force("fuse", setup.fuse);
+  force("skew", setup.skew);
   return setup;
 }
 
@@ -92,6 +103,8 @@ std::array<unsigned, step_kinds> weights_of(Gen& gen, const Setup& setup,
   if (gen.one_in(4)) at(Step::commit) = 30;  // a slow disk: queues grow
   if (gen.one_in(4)) at(Step::travel) = 100;
   if (setup.twins) at(Step::clone) = 12;
+  if (!setup.fuse) at(Step::confirm) = 0;
+  if (!setup.skew) at(Step::change_version) = 0;
   return weights;
 }
 
@@ -155,6 +168,8 @@ Scenario scenario_of(std::uint64_t seed, const Switches& switches) {
 
 Switches switches_from_environment() {
   Switches switches;
+  const char* forced = ::test::environment("FORCE");
+  for (const std::string& name : parts_of(forced ? forced : "")) switches.forced.insert(name);
   const char* allowed = ::test::environment("ALLOW");
   for (const std::string& name : parts_of(allowed ? allowed : "")) {
     if (name == "false_claims") switches.false_claims = true;
@@ -176,6 +191,8 @@ Scenario selected(const Scenario& whole, const Selection& selection) {
   if (is_off("clocks")) setup.clocks = Clocks::near;
   if (is_off("links")) setup.heals_by_links = false;
   if (is_off("twins")) setup.twins = false;
+  if (is_off("fuse")) setup.fuse = false;
+  if (is_off("skew")) setup.skew = false;
   if (!selection.kept) return part;
   part.events.clear();
   for (const std::size_t number : *selection.kept) {

@@ -9,7 +9,7 @@
 
 namespace loam::sim {
 
-/// What can happen in a run. The last ones are faults.
+/// What can happen in a run. Most of the last ones are faults.
 enum class Step : std::uint8_t {
   add,
   bulk_add,
@@ -48,8 +48,10 @@ enum class Step : std::uint8_t {
   drop_journal,
   flip,
   inject,
+  confirm,
+  change_version,
 };
-inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::inject) + 1;
+inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::change_version) + 1;
 
 const char* step_name(Step step) noexcept;
 
@@ -75,6 +77,8 @@ struct Setup {
   bool partial = true;  ///< not every replica declares every segment
   bool large_records = false;
   bool heals_by_links = false;  ///< instead of by one-round syncs
+  bool skew = false;   ///< some replicas speak another version of the wire for a while
+  bool fuse = false;   ///< hardly any removal is believed that only silence tells
   bool twins = false;  ///< clones of running processes, which go on under the same actor
 };
 
@@ -89,10 +93,12 @@ struct Scenario {
 struct Switches {
   bool hostile = true;             ///< some runs have a hostile peer
   bool restores_in_place = true;   ///< the file is overwritten: store and journals keep their ids
+  std::set<std::string> forced;  ///< names of settings that every run has
   bool false_claims = false;  ///< a hostile peer claims others' actors, and counters yet to come
 };
 
-/// From ALLOW=false_claims of the environment: what the product is known not to stand yet.
+/// From ALLOW=false_claims of the environment: what the product is known not to stand yet; and from
+/// FORCE=hostile,fuse,skew,twins: what every run has.
 Switches switches_from_environment();
 
 /// A part of a scenario: how a failure is made smaller, and how it is replayed.
@@ -109,9 +115,9 @@ struct Selection {
 };
 
 /// The settings that a Selection can switch off.
-inline constexpr std::array<const char*, 9> setting_names{
-    "hostile",       "small_maps", "small_limits", "short_journals", "partial",
-    "large_records", "clocks",     "links",        "twins"};
+inline constexpr std::array<const char*, 11> setting_names{
+    "hostile",       "small_maps", "small_limits", "short_journals", "partial", "large_records",
+    "clocks",        "links",      "twins",        "fuse",           "skew"};
 
 Scenario scenario_of(std::uint64_t seed, const Switches& switches);
 Scenario selected(const Scenario& whole, const Selection& selection);

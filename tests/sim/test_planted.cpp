@@ -59,6 +59,7 @@ const std::vector<Control> controls{
     {Bug::live_set_beyond_covered, "a live set beyond what is covered", 200},
     {Bug::contents_not_asked_for, "contents not asked for", 500},
     {Bug::end_before_questions, "an end before the questions", 500},
+    {Bug::fuse_never_trips, "a fuse that never trips", 200},
     {Bug::clone_not_noticed, "a clone not noticed", 200},
     {Bug::loser_forgotten, "a content that lost forgotten", 500},
 };

@@ -34,6 +34,7 @@ const std::vector<const char*> markers_expected{
     "a crash with queued jobs",
     "a directory was cloned",
     "a frame was truncated",
+    "a held removal was confirmed",
     "a hostile peer claimed a death",
     "a hostile peer distorted a frame",
     "a hostile peer equivocated",
@@ -44,10 +45,13 @@ const std::vector<const char*> markers_expected{
     "a link flapped",
     "a packet is handed over again",
     "a packet that was stored already",
+    "a peer spoke another version",
     "a ping",
     "a process saw what another of its store has committed",
     "a process went on after its disk had failed",
     "a removal of several dots",
+    "a removal was held",
+    "a replica was upgraded",
     "a restore lost what had been acknowledged",
     "a running process was cloned",
     "a second content was kept aside",
@@ -89,9 +93,12 @@ std::uint64_t wanted_seeds() {
 }
 
 std::string replay(std::uint64_t seed, const Selection& selection) {
-  const char* allowed = test::environment("ALLOW");
-  return (allowed ? "ALLOW=" + std::string(allowed) + " " : "") + "SEED=" + std::to_string(seed) +
-         " " + selection.text() + doctest::getContextOptions()->binary_name.c_str() +
+  std::string switches;
+  for (const char* name : {"ALLOW", "FORCE"}) {
+    const char* value = test::environment(name);
+    if (value != nullptr) switches += std::string(name) + "=" + value + " ";
+  }
+  return switches + "SEED=" + std::to_string(seed) + " " + selection.text() + doctest::getContextOptions()->binary_name.c_str() +
          " -tc=\"every promise*\"";
 }
 

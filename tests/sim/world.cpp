@@ -45,6 +45,8 @@ void World::choose_replicas() {
     Gen gen(mixed(scenario_.seed, 100 + i));
     Replica& replica = make_replica(i, gen);
     replica.is_hostile = setup.hostile && i + 1 == count;
+    replica.is_ahead =
+        setup.skew && !replica.is_hostile && Gen(mixed(scenario_.seed, 300 + i)).one_in(3);
     open(replica);
   }
 }
@@ -66,6 +68,10 @@ Replica& World::make_replica(std::size_t index, Gen& gen) {
   static const std::vector<std::uint64_t> lengths{0, 1, 2, 4, 8};
   const std::uint64_t length = gen.pick(lengths);
   replica.config.journal_entries_max = setup.short_journals ? length : 100'000;
+  if (setup.fuse) {
+    replica.config.silent_removals_max = Gen(mixed(scenario_.seed, 200 + index)).below(4);
+    replica.config.silent_removals_percent_max = 0;
+  }
   const auto offset = static_cast<std::int64_t>(gen.below(200));
   switch (setup.clocks) {
     case Clocks::equal: break;
@@ -225,6 +231,8 @@ void World::step(std::size_t number, const Event& event) {
     case Step::flap:
     case Step::double_link: return network(event.step, gen);
     case Step::inject: return inject(gen);
+    case Step::confirm: return confirm_any(gen);
+    case Step::change_version: return change_version(*gen.pick(replicas_));
     default: return disaster(event.step, gen);
   }
 }

@@ -32,6 +32,8 @@ struct End {
   std::uint64_t acked_octets = 0;    ///< of those, confirmed by the other
   std::size_t largest_frame = 0;     ///< of those
   std::vector<Bytes> said;         ///< of a hostile side: what it may say again
+  std::set<std::string> compared;  ///< segments that it compares
+  std::map<std::string, std::uint64_t> silent;  ///< dots that it dropped for the other's silence
 
   bool is_up() const noexcept { return session && !close && !is_cut; }
 };
@@ -41,6 +43,7 @@ struct Link {
   std::uint64_t number = 0;
   std::size_t edge = 0;
   bool is_once = false;
+  bool is_skewed = false;  ///< its ends have no version in common
   bool is_broken = false;  ///< nothing new travels; what is on its way may still arrive
 
   bool is_over() const noexcept { return !ends[0].is_up() && !ends[1].is_up(); }
@@ -130,6 +133,18 @@ class World {
   bool has_rivals() const;
   void check_known(const std::string& segment);
 
+  // skew.cpp
+  void change_version(Replica& replica);
+  Bytes as_it_is_heard(const Link& link, int side, Bytes frame) const;
+  void check_skewed(const Link& link, int side, const Bytes& heard);
+
+  // holding.cpp
+  void hold(End& end, const Hold& removal);
+  void confirm(Process& process, const StoreId& peer);
+  bool confirm_all(Gen& gen);
+  void confirm_any(Gen& gen);
+  void check_silence(End& end, const Apply& change);
+
   // network.cpp
   Link* connect(std::size_t edge, Gen& gen, bool is_once);
   Link* any_link(Gen& gen);
@@ -155,6 +170,7 @@ class World {
   // healing.cpp
   void heal();
   void heal_once(Gen& gen);
+  bool heal_edge(std::size_t edge, Gen& gen);
   void calm_down(Gen& gen);
   void heal_by_rounds(Gen& gen);
   void heal_by_links(Gen& gen);
@@ -195,6 +211,7 @@ class World {
   bool lies_ = true;              ///< the hostile replica does; not while it makes acquaintances
   bool has_rolled_back_ = false;  ///< a file was overwritten in place
   bool has_disk_failed_ = false;
+  bool has_held_ = false;  ///< a store keeps, or kept, what another has removed
   CanaryScanner scanner_;
 
   std::map<std::string, Truth> truth_;
