@@ -45,7 +45,7 @@ void Comparison::begin(std::uint64_t number, Outbound& out) {
   live_.begin(number, key_, out);
   forget_unanswered();
   stage_ = Stage::waiting;
-  base_said_ = tried_all_ = tried_again_ = answered_ = all_named_ = false;
+  base_said_ = is_wanted_ = tried_all_ = tried_again_ = answered_ = all_named_ = false;
   expected_ = asked_cells_ = 0;
   merged_ = sent_ = compared_ = 0;
   last_item_.reset();
@@ -204,7 +204,7 @@ void Comparison::compare_contexts(Outbound& out) {
   forget_unanswered();
   stage_ = Stage::waiting;
   tried_all_ = true;
-  base_said_ = false;
+  base_said_ = is_wanted_ = false;
   merged_ = sent_ = compared_ = 0;
   last_item_.reset();
   last_row_.reset();
@@ -285,6 +285,7 @@ void Comparison::answer_wanted(const LiveFrame& frame, Outbound& out) {
   const std::uint64_t cells = std::min<std::uint64_t>(frame.wanted, out.limits().cells_max);
   asked_cells_ = static_cast<std::size_t>(cells);
   expected_ = cells;
+  is_wanted_ = true;
   live_.ask_all(state_, asked_cells_);
   pump(out);
 }
@@ -309,8 +310,12 @@ void Comparison::received(const DeadFrame& frame, Outbound& out) {
 void Comparison::pump_questions(Outbound& out) {
   if (!live_.pump(out)) {
     // We have changed, so that both sides may cover the same no longer. The peer hears of it by what
-    // comes instead; what it streams meanwhile is older than the base that it will name once more.
+    // comes instead. One that wanted the sketch streams already, and names its base once more; one that
+    // waits for it has named it, and will not again.
+    const Position base = follower_.base();
+    const bool is_named_again = is_wanted_;
     compare_contexts(out);
+    if (!is_named_again) follower_.set_base(base);
     send_summary(out);
   } else if (feed_.is_comparing() &&
              (!live_.has_unasked() || planted(Bug::end_before_questions))) {

@@ -118,6 +118,7 @@ class Comparison {
   bool base_said_ = false;
   bool tried_all_ = false;     ///< one sketch of everything was tried
   bool tried_again_ = false;   ///< a larger one, too
+  bool is_wanted_ = false;     ///< the peer wants a sketch of everything, and streams meanwhile
   std::size_t asked_cells_ = 0;
   bool answered_ = false;      ///< our own sketch was sent in answer to the peer's
   std::uint64_t expected_ = 0; ///< items that differ, on both sides

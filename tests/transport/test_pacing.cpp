@@ -59,12 +59,12 @@ std::size_t count(const Net& net, int from) {
 }
 
 /// Everything that can happen while nothing arrives at one side.
-void run_without(Net& net, int deaf) {
+void run_without(Net& net, int deaf, std::size_t link = 0) {
   for (bool more = true; more;) {
-    more = net.deliver(0, 1 - deaf);
+    more = net.deliver(link, 1 - deaf);
     for (const int side : {0, 1}) {
-      more = net.commit(0, side) || more;
-      more = net.wake(0, side) || more;
+      more = net.commit(link, side) || more;
+      more = net.wake(link, side) || more;
     }
   }
 }
@@ -231,6 +231,32 @@ TEST_CASE("sketches of several segments wait for the window") {
   for (const test::Declared& segment : segments) {
     CHECK(left.store(segment.name).canonical() == right.store(segment.name).canonical());
   }
+}
+
+TEST_CASE("a listener that changes while its sketch of all dots waits goes on without it") {
+  Peer left = with_two_sets(1);
+  Peer right = with_two_sets(2);
+  for (unsigned i = 0; i < 300; ++i) bring(left, lessons, i, 1);
+  Net net;
+  net.connect(left, right, {.once = {true, false}});
+  net.pass(std::chrono::seconds(1));
+  for (unsigned i = 0; i < 100; ++i) right.remove(lessons, std::to_string(i) + " wrote 1");
+  for (Peer* each : {&left, &right}) each->truncate(lessons, each->state(lessons).head);
+  right.add(patterns, std::string(500, 'x'));  // streamed at once: its window is closed
+  const std::size_t link = net.connect(
+      left, right, {.once = {true, false}, .limits = {.window_octets = 100, .listed_actors = 0}});
+  while (net.frames<CompareFrame>(link, 0).empty()) net.deliver(link, 0), net.deliver(link, 1);
+  run_without(net, 0, link);  // no acknowledgement opens that window
+  CHECK(net.frames<LiveFrame>(link, 1).empty());
+  right.add(lessons, "meanwhile");
+  net.changed(right);
+  net.pass(std::chrono::seconds(5));
+  CAPTURE(net.end(link, 0).session->report().problem);
+  CAPTURE(net.end(link, 1).session->report().problem);
+  CHECK(net.end(link, 0).session->report().converged);
+  CHECK(is_equal(left, right));
+  CHECK(left.store(lessons).live().size() == 201);
+  CHECK(net.alarms().empty());
 }
 
 TEST_CASE("a comparison that is dropped while rows wait for their answers leaves the window open") {
