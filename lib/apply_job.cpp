@@ -32,16 +32,17 @@ void Task::run(SharedBatch& batch) {
     const bool is_left_out = change.position && planted(Bug::position_without_records);
     if (!change.delta.empty() && !is_left_out) {
       applied = batch.join(segment, change.delta, change.authors, peer);
+      // Once seen it stays seen when the transaction runs again, for want of room for what follows too:
+      // the actor that showed it is given up then, and shows nothing any more.
+      outcome.cloned = outcome.cloned || (batch.saw_clone() && !was_known);
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::out_of_space) refuse();
     throw;
   }
   if (change.position) batch.set_position(segment, peer, *change.position);
-  // A clone that was seen stays seen when the transaction is run again.
-  const bool cloned = outcome.cloned || (batch.saw_clone() && !was_known);
   outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(),
-             std::nullopt, cloned};
+             std::nullopt, outcome.cloned};
 }
 
 void Task::end(const std::exception_ptr& failure) {
