@@ -91,7 +91,8 @@ bool World::has_rivals() const {
 void World::check_known(const std::string& segment) {
   const Truth& truth = truth_[segment];
   for (const auto& write : truth.acknowledged) {
-    const auto& [dot, content] = write;
+    const Dot& dot = write.first;
+    const ContentHash& content = write.second;
     const bool is_plain = !truth.rivals.contains(dot);
     const bool is_known =
         std::any_of(replicas_.begin(), replicas_.end(), [&](const auto& replica) {

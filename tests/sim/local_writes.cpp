@@ -122,12 +122,21 @@ Bytes written_record(const Judgement& judgement, const Change& change, const Dot
 
 void write_dot(Judgement& judgement, const Change& change, const Known& known) {
   SegmentModel& segment = judgement.shared.segments.at(change.segment);
-  const auto dot = next_dot(judgement, change.segment, known.actors);
+  auto dot = next_dot(judgement, change.segment, known.actors);
   if (!dot) {
     judgement.problem = change.segment + ": a write has no dot of its own";
     return;
   }
-  const Bytes record = written_record(judgement, change, *dot, known);
+  Bytes record = written_record(judgement, change, *dot, known);
+  const bool is_of_copy = !says_the_same(segment.kind, record, change.placeholder);
+  if (is_of_copy && judgement.may_have_renewed && judgement.actor == dot->actor) {
+    // The copy's record has come under that dot, after the actor was given up.
+    judgement.actor.reset();
+    if (const auto own = next_dot(judgement, change.segment, known.actors)) {
+      dot = own;
+      record = written_record(judgement, change, *dot, known);
+    }
+  }
   if (!says_the_same(segment.kind, record, change.placeholder)) {
     judgement.problem = change.segment + ": a write stored another record";
   }
