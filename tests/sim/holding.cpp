@@ -46,6 +46,7 @@ void World::check_silence(End& end, const Apply& change) {
 
 void World::confirm(Process& process, const StoreId& peer) {
   Effect effect = [this, peer](Judgement& now) -> std::optional<ErrorCode> {
+    const auto component = components();
     bool any = false;
     for (auto at = now.shared.held_removals.begin(); at != now.shared.held_removals.end();) {
       const auto& [segment, of] = at->first;
@@ -60,6 +61,10 @@ void World::confirm(Process& process, const StoreId& peer) {
         if (!contains(at->second, dot)) continue;
         trace_.met("a held removal was confirmed");
         live.erase(dot);
+        // It may have come back elsewhere, from a backup; then this removes it there, too.
+        const std::size_t where = component.at(segment)[now.process.replica.index];
+        const auto expected = expected_.find({segment, where});
+        if (expected != expected_.end()) expected->second.erase(dot);
         now.removed.emplace_back(segment, dot);
         insert(now.changes[{segment, StoreId{}}], dot);
       }
