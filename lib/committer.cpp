@@ -37,9 +37,8 @@ void Committer::fold() {
 }
 
 // Runs a group of jobs in one transaction. A job that fails is left out and the others run again;
-// when the transaction itself fails, each job is tried alone, so that the innocent ones get
-// through. None is tried before those queued earlier have been told how they ended. Where the disk
-// refuses every write, one attempt tells it for all.
+// when the transaction itself fails for want of space, each job is tried alone, so that the innocent
+// ones get through. None is tried before those queued earlier have been told how they ended.
 template <class Run>
 void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs, Run&& run) {
   std::map<Job*, std::exception_ptr> failed;
@@ -49,6 +48,7 @@ void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs
       return job->space == lmdb::Space::removal;
     });
     const auto space = all_remove ? lmdb::Space::removal : lmdb::Space::normal;
+    const std::uint64_t refused = env.refused_commits();
     std::size_t current = group.size();
     bool is_own = true;
     std::exception_ptr failure;
@@ -61,7 +61,9 @@ void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs
     } catch (...) {
       failure = std::current_exception();
     }
-    if (!env.is_writable()) {
+    // A commit that the disk refused may be durable all the same: its jobs must not run again. Where
+    // the disk refuses every write one attempt tells it for all.
+    if (env.refused_commits() != refused || !env.is_writable()) {
       for (Job* job : jobs) failed[job] = failure;
       break;
     }

@@ -20,7 +20,7 @@ class Committer {
 
   /// Makes the jobs durable, those of the shared environment first, and tells each how it ended. A
   /// job that fails is left out and the others run again; when the transaction itself fails, each
-  /// job is tried alone.
+  /// job is tried alone, unless the disk refused it.
   void commit(std::vector<Job> jobs);
 
   /// Enters what is pending of the element index, for when there is time to spare. Throws nothing:

@@ -172,6 +172,10 @@ class Env {
   /// False: the disk has refused a commit, and refuses still. The next write tries again.
   bool is_writable() const noexcept;
 
+  /// How many commits the disk has refused in this process. When a write has thrown and this has grown,
+  /// what it wrote may be durable all the same.
+  std::uint64_t refused_commits() const noexcept;
+
   /// The number of the last committed transaction that a read sees now, by any process. Cheap enough
   /// to poll.
   std::uint64_t last_transaction() const;

@@ -157,6 +157,8 @@ void Env::write(const std::function<void(WriteTxn&)>& body, Space space) {
 
 bool Env::is_writable() const noexcept { return !state_->failed; }
 
+std::uint64_t Env::refused_commits() const noexcept { return state_->refused; }
+
 std::uint64_t Env::last_transaction() const {
   // Not me_last_txnid: the writer raises that before readers may see its commit, and whoever polls
   // would read the old snapshot and believe that it is the new one.

@@ -175,6 +175,7 @@ bool EnvState::is_given_up() const {
 
 void EnvState::has_failed() noexcept {
   failed = true;
+  ++refused;
   is_verified_ = false;
 }
 

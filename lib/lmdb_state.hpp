@@ -103,6 +103,7 @@ struct EnvState {
   Marker marker;                    ///< writer only
   bool map_full = false;            ///< a put of the running transaction found no room; writer only
   std::atomic<bool> failed{false};  ///< a commit failed, and it could not be reopened since
+  std::atomic<std::uint64_t> refused{0};  ///< commits that the disk refused
   pid_t process;
   MDB_env* env = nullptr;
 

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 #include "tests/support/gen.hpp"
 
@@ -53,6 +54,7 @@ void DiskWatch::mark(DiskEvent::Kind kind, const std::string& environment, std::
 void DiskWatch::fail(const Fault& fault) noexcept {
   fault_ = fault;
   calls_ = 0;
+  put_back_fails_ = false;
 }
 
 std::optional<std::string> DiskWatch::environment_of(const char* path) const {
@@ -88,9 +90,10 @@ bool DiskWatch::fails(Fault::Call call) noexcept {
 }
 
 // LMDB tries to take a meta page back that the disk refused.
-bool DiskWatch::may_not_put_back(std::uint64_t offset) const noexcept {
+bool DiskWatch::may_not_put_back(std::uint64_t offset) noexcept {
   constexpr std::uint64_t meta_octets = 2 * 4'096;
-  return fault_.call == Fault::Call::meta_lost && failures_ > 0 && offset < meta_octets;
+  if (fault_.call != Fault::Call::meta_lost || offset >= meta_octets) return false;
+  return fault_.lasts ? put_back_fails_ : std::exchange(put_back_fails_, false);
 }
 
 ssize_t DiskWatch::write(int file, const std::string& environment, std::span<const iovec> parts,
@@ -116,6 +119,7 @@ ssize_t DiskWatch::write(int file, const std::string& environment, std::span<con
   note({flushes && !loses ? DiskEvent::Kind::flushed_write : DiskEvent::Kind::write, environment,
         offset, std::move(octets)});
   if (!loses) return written;
+  put_back_fails_ = true;
   note({DiskEvent::Kind::failed_sync, environment});
   errno = fault_.code;
   return -1;

@@ -46,7 +46,7 @@ struct Fault {
     sync,        ///< fsync or fdatasync
     meta_write,  ///< through a descriptor with O_DSYNC: nothing is written, or half of it
     meta_sync,   ///< the same, but written and then not synced for certain
-    meta_lost,   ///< the same, and every plain write of a meta page fails until the disk is healed
+    meta_lost,   ///< the same, and the next plain write of a meta page fails; with `lasts` every one
   };
 
   Call call = Call::none;
@@ -92,13 +92,14 @@ class DiskWatch {
 
  private:
   bool fails(Fault::Call call) noexcept;
-  bool may_not_put_back(std::uint64_t offset) const noexcept;
+  bool may_not_put_back(std::uint64_t offset) noexcept;
   void note(DiskEvent event) { events_.push_back(std::move(event)); }
 
   std::filesystem::path dir_;
   Fault fault_;
   std::uint64_t calls_ = 0;  ///< of the kind that is to fail
   std::uint64_t failures_ = 0;
+  bool put_back_fails_ = false;
   std::vector<DiskEvent> events_;
   std::map<std::pair<dev_t, ino_t>, std::optional<std::string>> files_;
 };

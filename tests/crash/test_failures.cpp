@@ -155,6 +155,7 @@ TEST_CASE("whichever sync of a meta page fails, it is told, and nothing acknowle
 
 TEST_CASE("the same where LMDB cannot take that meta page back") {
   every_call_fails("meta lost EIO", {.call = Fault::Call::meta_lost, .code = EIO});
+  every_call_fails("metas lost EIO", {.call = Fault::Call::meta_lost, .code = EIO, .lasts = true});
 }
 
 TEST_CASE("control: a refusal that is taken for an acknowledgement is noticed") {

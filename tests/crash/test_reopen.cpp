@@ -6,10 +6,14 @@
 #include <cerrno>
 #include <thread>
 
+#include "crdt/codec.hpp"
+#include "crdt/record.hpp"
+#include "lib/committer.hpp"
 #include "lib/lmdb.hpp"
 #include "tests/crash/disk_watch.hpp"
 #include "tests/crash/stores.hpp"
 #include "tests/lib/scratch.hpp"
+#include "tests/lib/store_walk.hpp"
 
 namespace loam {
 namespace {
@@ -20,6 +24,13 @@ using test::Scratch;
 
 constexpr lmdb::Table numbers{0};
 constexpr lmdb::Table texts{1};
+
+// The kind of an error that a job ended with; absent: it succeeded.
+std::optional<ErrorCode> code_of(const std::exception_ptr& failure) {
+  if (!failure) return std::nullopt;
+  const auto error = test::error_of([&] { std::rethrow_exception(failure); });
+  return error ? error->code() : ErrorCode::invalid;
+}
 
 std::shared_ptr<lmdb::Env> open_in(const Scratch& scratch) {
   return lmdb::Env::open({.dir = scratch / "store", .tables = {"numbers", "texts"}});
@@ -140,6 +151,42 @@ TEST_CASE("readers see a whole state while the environment is opened again benea
   for (std::thread& reader : readers) reader.join();
   CHECK(refused == 50);
   CHECK(torn == 0);
+}
+
+TEST_CASE("what the disk refused may be there all the same, so it is not tried again") {
+  const Scratch scratch(test::memory_directory());
+  const SegmentTable table;
+  const Config config;
+  SharedStore shared(scratch / "shared", table, config, InstanceId{}, StoreIdentity{"alpha", {}});
+  PrivateStore priv(scratch / "private", table, config);
+  Committer committer(
+      shared, priv, [] { return 1'000; }, [] {});
+  const SegmentNumber segment = shared.number("lessons_learned");
+  const Bytes content = encode(Map{{"payload", Map{{"text", "x"}}}, {"type", "lesson"}});
+  Job add;
+  add.shared = [&](SharedBatch& batch) { batch.add(segment, content, encode(Map{})); };
+  committer.commit({add});
+  std::vector<std::optional<ErrorCode>> ended;
+  Job remove;
+  remove.shared = [&](SharedBatch& batch) {
+    batch.remove(segment, element_of("lessons_learned", content));
+  };
+  Job other;
+  other.shared = [&](SharedBatch& batch) {
+    batch.put(shared.number("governance_meta"), "key", encode(Value(std::int64_t{1})));
+  };
+  for (Job* job : {&remove, &other}) {
+    job->done = [&](std::exception_ptr failure) { ended.push_back(code_of(failure)); };
+  }
+  DiskWatch watch(scratch.path(), {.call = Fault::Call::meta_lost, .number = 1, .code = EIO});
+  committer.commit({remove, other});
+  // Each is told that it failed; a second try of the removal would have found nothing to remove.
+  CHECK(ended == std::vector<std::optional<ErrorCode>>{ErrorCode::failed, ErrorCode::failed});
+  watch.heal();
+  ended.clear();
+  committer.commit({add, other});
+  CHECK(ended == std::vector<std::optional<ErrorCode>>{std::nullopt});
+  CHECK(test::walk(shared) == "");
 }
 
 }  // namespace

@@ -101,7 +101,8 @@ class Run {
     const bool is_early = rules_.plant == Plant::early_acknowledgement;
     if (is_early) watch_.mark(Kind::acknowledged, environment, number);
     if (rules_.failing != Fault::Call::none && gen_.one_in(6)) {
-      watch_.fail({.call = rules_.failing, .number = 1, .code = EIO});
+      const bool lasts = rules_.failing == Fault::Call::meta_lost && gen_.coin();
+      watch_.fail({.call = rules_.failing, .number = 1, .code = EIO, .lasts = lasts});
     }
     try {
       commit();

@@ -54,8 +54,10 @@ std::optional<Dot> next_dot(Judgement& judgement, const std::string& segment,
     const auto at = model.find(*judgement.actor);
     const std::uint64_t last = at == model.end() ? 0 : at->second.highest();
     const Dot dot{*judgement.actor, last + 1};
-    judgement.shared.authors.emplace(dot.actor, judgement.process.replica.instance);
-    if (contains(stored, dot)) return dot;
+    if (contains(stored, dot)) {
+      judgement.shared.authors.emplace(dot.actor, judgement.process.replica.instance);
+      return dot;
+    }
     if (!judgement.may_have_renewed) {
       judgement.problem = segment + ": a process gave its actor up for no reason";
     }
