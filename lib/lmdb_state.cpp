@@ -6,13 +6,13 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
-#include <utility>
 
 #include "crdt/error.hpp"
 
 namespace loam::lmdb {
 namespace {
 
+constexpr int failures_waited_for_max = 100;
 constexpr auto stale_reader_interval = std::chrono::minutes(1);
 
 // The environments whose gate this thread has passed: seldom more than one.
@@ -102,15 +102,16 @@ MDB_envinfo EnvState::info() const {
 std::uint64_t EnvState::octets_used() const { return (info().me_last_pgno + 1) * page_octets_; }
 
 MDB_txn* EnvState::begin_read() {
-  bool has_waited = false;
+  int waits_left = failures_waited_for_max;
   for (;;) {
     enter();
     MDB_txn* txn = nullptr;
     const int code = mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn);
     if (code == MDB_SUCCESS) return txn;
     leave();
-    if (code == MDB_PANIC && !std::exchange(has_waited, true)) {
-      // The disk has refused a meta page; whoever wrote it is about to open the environment again.
+    if (code == MDB_PANIC && waits_left-- > 0) {
+      // The disk has refused a meta page; whoever wrote it is about to open the environment again. It
+      // may be refused another one before we come to read.
       const std::lock_guard until_then(writer);
     } else if (code == MDB_MAP_RESIZED) {
       adopt_map();
