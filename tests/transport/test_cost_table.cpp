@@ -260,8 +260,7 @@ TEST_CASE("the cost of removals on both sides without a journal: 50 octets each 
       CHECK(cost.records == 0);
       CHECK(cost.octets <= 50 * (3 * removals + 1) + 16'384);
       CHECK(cost.round_trips <= 4);
-      // A sketch that told too little has the contexts compared after it.
-      CHECK(cost.allocations <= 20 * (3 * removals + 1) + 32 * actors + 1'500);
+      CHECK(cost.allocations <= 16 * (3 * removals + 1) + 30 * actors + 1'500);
     }
   }
 }
