@@ -12,6 +12,14 @@ bool touches_from_below(const Range& lower, std::uint64_t counter) {
 
 }  // namespace
 
+// Not inline: where gcc 12 sees through them, it warns of reads that cannot happen.
+RangeSet::RangeSet() noexcept = default;
+RangeSet::RangeSet(const RangeSet& other) = default;
+RangeSet::RangeSet(RangeSet&& other) noexcept = default;
+RangeSet& RangeSet::operator=(const RangeSet& other) = default;
+RangeSet& RangeSet::operator=(RangeSet&& other) noexcept = default;
+RangeSet::~RangeSet() = default;
+
 void RangeSet::insert(Range range) {
   assert(range.first >= 1 && range.first <= range.last);
   if (!ranges_.empty() && ranges_.back().first <= range.first) {  // the usual case: at the end

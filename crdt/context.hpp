@@ -1,7 +1,7 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <map>
-#include <vector>
 
 #include "crdt/dot.hpp"
 
@@ -15,12 +15,20 @@ struct Range {
   auto operator<=>(const Range&) const = default;
 };
 
+/// Of an actor, nearly always one range, which then takes no allocation.
+using Ranges = boost::container::small_vector<Range, 1>;
+
 /// A set of counters of one actor as sorted ranges that neither overlap nor touch. Two equal sets
 /// have equal representations. A value; not shared between threads.
 class RangeSet {
  public:
-  RangeSet() = default;
-  explicit RangeSet(Range range) : ranges_{range} {}
+  RangeSet() noexcept;
+  RangeSet(const RangeSet& other);
+  RangeSet(RangeSet&& other) noexcept;
+  RangeSet& operator=(const RangeSet& other);
+  RangeSet& operator=(RangeSet&& other) noexcept;
+  ~RangeSet();
+  explicit RangeSet(Range range) : RangeSet() { ranges_.push_back(range); }
 
   void insert(Range range);
   void insert(std::uint64_t counter) { insert(Range{counter, counter}); }
@@ -39,14 +47,14 @@ class RangeSet {
   RangeSet minus(const RangeSet& other) const;
   RangeSet intersect(const RangeSet& other) const;
 
-  const std::vector<Range>& ranges() const noexcept { return ranges_; }
+  const Ranges& ranges() const noexcept { return ranges_; }
   auto begin() const noexcept { return ranges_.begin(); }
   auto end() const noexcept { return ranges_.end(); }
 
   bool operator==(const RangeSet&) const = default;
 
  private:
-  std::vector<Range> ranges_;
+  Ranges ranges_;
 };
 
 /// The set of dots that a replica, or a message, has accounted for: per actor a non-empty RangeSet.

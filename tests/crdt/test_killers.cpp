@@ -131,7 +131,7 @@ TEST_CASE("a bulk clear takes what it has seen and no concurrent add") {
   pair.exchange();
   const Delta cleared = pair.a.clear();
   CHECK(cleared.live.empty());
-  CHECK(cleared.context.of(pair.a.actor()).ranges() == std::vector<loam::Range>{{1, 3}});
+  CHECK(cleared.context.of(pair.a.actor()).ranges() == loam::Ranges{{1, 3}});
   const Delta concurrent = pair.b.add({"y"});
   pair.b.receive(cleared);
   pair.a.receive(concurrent);
