@@ -369,6 +369,14 @@ bool is_utf8(std::string_view text) noexcept {
   const auto* at = reinterpret_cast<const unsigned char*>(text.data());
   const auto* const end = at + text.size();
   while (at != end) {
+    if (end - at >= 8) {  // nearly all text is ASCII
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, at, sizeof eight);
+      if ((eight & 0x8080'8080'8080'8080U) == 0) {
+        at += 8;
+        continue;
+      }
+    }
     const unsigned lead = *at++;
     if (lead < 0x80) continue;
     if (lead < 0xc2 || lead > 0xf4) return false;

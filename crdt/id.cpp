@@ -6,21 +6,29 @@ namespace {
 constexpr std::string_view alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 constexpr std::size_t text_length = 26;
 
-std::optional<unsigned> digit_of(char c) {
-  if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  if (c == 'o') c = '0';
-  if (c == 'i' || c == 'l') c = '1';
-  const auto at = alphabet.find(c);
-  if (at == std::string_view::npos) return std::nullopt;
-  return static_cast<unsigned>(at);
-}
+constexpr std::uint8_t no_digit = 0xff;
+
+// What each character stands for: both cases, and `o`, `i`, `l` for what they are mistaken for.
+constexpr std::array<std::uint8_t, 256> digits = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(no_digit);
+  for (std::size_t i = 0; i < alphabet.size(); ++i) {
+    const auto c = static_cast<unsigned char>(alphabet[i]);
+    const auto digit = static_cast<std::uint8_t>(i);
+    table[c] = digit;
+    if (c >= 'a') table[c - 'a' + 'A'] = digit;
+  }
+  for (const char c : {'o', 'O'}) table[static_cast<unsigned char>(c)] = 0;
+  for (const char c : {'i', 'I', 'l', 'L'}) table[static_cast<unsigned char>(c)] = 1;
+  return table;
+}();
 
 }  // namespace
 
 std::string to_base32(const std::array<std::byte, 16>& id) {
   // 26 digits hold 130 bits: the two bits in front are zero.
-  std::string text;
-  text.reserve(text_length);
+  std::string text(text_length, '0');
+  std::size_t at = 0;
   unsigned window = 0;
   int bits = 2;
   for (const std::byte octet : id) {
@@ -28,7 +36,7 @@ std::string to_base32(const std::array<std::byte, 16>& id) {
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      text.push_back(alphabet[(window >> bits) & 31U]);
+      text[at++] = alphabet[(window >> bits) & 31U];
     }
     window &= (1U << bits) - 1;
   }
@@ -42,12 +50,12 @@ std::optional<std::array<std::byte, 16>> from_base32(std::string_view text) {
   int bits = -2;
   std::size_t at = 0;
   for (const char c : text) {
-    const auto digit = digit_of(c);
-    if (!digit) return std::nullopt;
-    window = (window << 5) | *digit;
+    const unsigned digit = digits[static_cast<unsigned char>(c)];
+    if (digit == no_digit) return std::nullopt;
+    window = (window << 5) | digit;
     bits += 5;
     if (bits < 8) {
-      if (at == 0 && bits == 3 && *digit > 7) return std::nullopt;
+      if (at == 0 && bits == 3 && digit > 7) return std::nullopt;
       continue;
     }
     bits -= 8;

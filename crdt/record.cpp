@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "crdt/big_endian.hpp"
+#include "crdt/checked_reader.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "crdt/hash.hpp"
@@ -34,37 +35,6 @@ void check_map(BytesView bytes, const char* what) {
   const bool is_map = (lead & 0xf0U) == 0x80U || lead == 0xdeU || lead == 0xdfU;
   if (!is_map) throw Error(ErrorCode::invalid, std::string(what) + ": not a map");
 }
-
-// Reads one msgpack unsigned integer or octet string of checked canonical bytes.
-struct CheckedReader {
-  BytesView rest;
-
-  unsigned lead() {
-    const auto octet = std::to_integer<unsigned>(rest.front());
-    rest = rest.subspan(1);
-    return octet;
-  }
-  std::uint64_t big_endian(std::size_t size) {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < size; ++i) value = (value << 8) | lead();
-    return value;
-  }
-  std::uint64_t number() {
-    const unsigned form = lead();
-    if (form < 0x80) return form;
-    assert(form >= 0xcc && form <= 0xcf);
-    return big_endian(std::size_t{1} << (form - 0xcc));
-  }
-  BytesView octets() {
-    const unsigned form = lead();
-    assert(form >= 0xc4 && form <= 0xc6);
-    const auto size = static_cast<std::size_t>(big_endian(std::size_t{1} << (form - 0xc4)));
-    assert(size <= rest.size());
-    const BytesView view = rest.first(size);
-    rest = rest.subspan(size);
-    return view;
-  }
-};
 
 }  // namespace
 
@@ -116,15 +86,12 @@ void check_record(Kind kind, BytesView bytes) {
 }
 
 SetRecordView view_set_record(BytesView checked) {
-  CheckedReader reader{checked};
-  const unsigned header = reader.lead();
-  assert(header == (0x90U | parts));
-  (void)header;
-  SetRecordView view;
-  view.stamp = Hlc{reader.number()};
-  view.content = reader.octets();
-  view.meta = reader.octets();
-  return view;
+  CheckedReader reader(checked);
+  [[maybe_unused]] const std::size_t size = reader.array();
+  assert(size == parts);
+  const Hlc stamp{reader.number()};
+  const BytesView content = reader.octets();
+  return {stamp, content, reader.octets()};
 }
 
 ElementId element_of(std::string_view segment, BytesView content) {

@@ -1,8 +1,10 @@
 #include "lib/content.hpp"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <set>
 
+#include "crdt/checked_reader.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 
@@ -59,25 +61,29 @@ Map meta_map(const PacketEnvelope& packet, const std::vector<ElementId>& superse
   return meta;
 }
 
-// Numbers come from other instances too: anything but an integer counts as absent.
-std::int64_t integer_at(const Map& map, std::string_view key) {
-  const Value* value = find(map, key);
-  const auto* number = value ? value->get<std::int64_t>() : nullptr;
+// What other instances wrote may be of any type: what is of another than expected counts as absent.
+
+std::int64_t take_integer(CheckedReader& reader) {
+  const Value value = reader.value();
+  const auto* number = value.get<std::int64_t>();
   return number ? *number : 0;
 }
 
-const Map& map_at(const Map& map, std::string_view key) {
-  static const Map none;
-  const Value* value = find(map, key);
-  const Map* inner = value ? value->get<Map>() : nullptr;
-  return inner ? *inner : none;
+std::string_view take_text(CheckedReader& reader) {
+  if (reader.is_text()) return reader.text();
+  reader.skip();
+  return {};
 }
 
-const Array& array_at(const Map& map, std::string_view key) {
-  static const Array none;
-  const Value* value = find(map, key);
-  const Array* inner = value ? value->get<Array>() : nullptr;
-  return inner ? *inner : none;
+template <class Each>
+void take_entries(CheckedReader& reader, Each&& each) {
+  reader.is_map() ? each_entry(reader, each) : reader.skip();
+}
+
+template <class Each>
+void take_items(CheckedReader& reader, Each&& each) {
+  if (!reader.is_array()) return reader.skip();
+  for (std::size_t left = reader.array(); left > 0; --left) each(reader);
 }
 
 // What stands for the text of a record that has none.
@@ -88,32 +94,76 @@ std::string readable_text(const Map& payload) {
   return {};
 }
 
-void merge_meta(Record& record, std::set<std::string>& tags, std::set<std::string>& supersedes,
-                const Map& meta, const RecordSource& source, Hlc stamp) {
-  const std::int64_t said = integer_at(meta, "at");
-  const std::int64_t at = said != 0 ? said : stamp.ms();
-  if (record.provenance.empty()) record.metadata = map_at(meta, "metadata");
-  record.created_ms = record.provenance.empty() ? at : std::min(record.created_ms, at);
+// Of the versions merged so far.
+struct Merged {
+  std::set<std::string> supersedes;
+  std::vector<InstanceId> author_ids;
+  bool expires = true;
+};
+
+void merge_meta(Record& record, Merged& merged, BytesView meta, const RecordSource& source,
+                Hlc stamp) {
+  const bool is_first = record.provenance.empty();
+  std::int64_t said = 0;
+  std::int64_t until = 0;
+  Provenance& from = record.provenance.emplace_back();
+  from.author = source.author;
+  std::string_view source_agent;
+  CheckedReader reader(meta);
+  each_entry(reader, [&](std::string_view key, CheckedReader& at) {
+    if (key == "at") {
+      said = take_integer(at);
+    } else if (key == "expires") {
+      until = take_integer(at);
+    } else if (key == "thread") {
+      if (const auto thread = take_text(at); !thread.empty()) record.thread_id = thread;
+    } else if (key == "tags") {
+      take_items(at, [&](CheckedReader& item) {
+        if (item.is_text()) return void(record.tags.emplace_back(item.text()));
+        item.skip();
+      });
+    } else if (key == "supersedes") {
+      take_items(at, [&](CheckedReader& item) {
+        if (!item.is_octets()) return item.skip();
+        if (const auto element = ElementId::from(item.octets())) merged.supersedes.insert(element->text());
+      });
+    } else if (key == "metadata" && at.is_map()) {
+      CheckedReader inner = at;
+      each_entry(inner, [&](std::string_view name, CheckedReader& value) {
+        name == "agent" ? void(from.agent = take_text(value)) : value.skip();
+      });
+      is_first ? void(record.metadata = std::get<Map>(at.value().data)) : at.skip();
+    } else if (key == "provenance") {
+      take_entries(at, [&](std::string_view name, CheckedReader& value) {
+        if (name == "source") {
+          from.source = take_text(value);
+        } else if (name == "source_agent") {
+          source_agent = take_text(value);
+        } else {
+          value.skip();
+        }
+      });
+    } else if (key == "confidence" && at.is_map()) {
+      const Value confidence = at.value();
+      const Value* score = confidence.find("score");
+      const double* number = score ? score->get<double>() : nullptr;
+      if (number) record.confidence = {*number, std::string(confidence.text("rationale"))};
+    } else {
+      at.skip();
+    }
+  });
+  if (from.source.empty()) from.source = source_agent;
+  from.at_ms = said != 0 ? said : stamp.ms();
+  record.created_ms = is_first ? from.at_ms : std::min(record.created_ms, from.at_ms);
   record.updated_ms = std::max(record.updated_ms, stamp.ms());
-  for (const Value& tag : array_at(meta, "tags")) {
-    if (const auto* text = tag.get<std::string>()) tags.insert(*text);
-  }
-  for (const Value& id : array_at(meta, "supersedes")) {
-    const auto* octets = id.get<Bytes>();
-    const auto element = octets ? ElementId::from(*octets) : std::nullopt;
-    if (element) supersedes.insert(element->text());
-  }
-  const Map& provenance = map_at(meta, "provenance");
-  std::string origin(text_at(provenance, "source"));
-  if (origin.empty()) origin = text_at(provenance, "source_agent");
-  record.provenance.push_back(
-      {source.author, at, std::string(text_at(map_at(meta, "metadata"), "agent")), origin});
-  if (const auto thread = text_at(meta, "thread"); !thread.empty()) record.thread_id = thread;
-  const Map& confidence = map_at(meta, "confidence");
-  if (const Value* score = find(confidence, "score")) {
-    const double* number = score->get<double>();
-    if (number) record.confidence = {*number, std::string(text_at(confidence, "rationale"))};
-  }
+  record.expires_at_ms = std::max(record.expires_at_ms, until);
+  merged.expires = merged.expires && until != 0;  // one author without an end keeps it
+}
+
+template <class T>
+void sort_unique(std::vector<T>& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
 }  // namespace
@@ -188,46 +238,46 @@ PacketEnvelope revised_packet(const Record& record, std::string_view text) {
   return packet;
 }
 
-Record merge_record(const std::string& segment, const std::string& id,
-                    const std::vector<RecordSource>& sources) {
-  std::vector<std::pair<SetRecord, const RecordSource*>> versions;
+Record merge_record(const std::string& segment, std::string id,
+                    std::span<const RecordSource> sources) {
+  using Version = std::pair<SetRecordView, const RecordSource*>;
+  boost::container::small_vector<Version, 1> versions;
   for (const RecordSource& source : sources) {
-    versions.emplace_back(decode_set_record(source.record), &source);
+    versions.emplace_back(view_set_record(source.record), &source);
   }
-  std::sort(versions.begin(), versions.end(), [](const auto& left, const auto& right) {
-    return std::tie(left.first.stamp, left.second->record) <
-           std::tie(right.first.stamp, right.second->record);
+  std::sort(versions.begin(), versions.end(), [](const Version& left, const Version& right) {
+    if (left.first.stamp != right.first.stamp) return left.first.stamp < right.first.stamp;
+    return std::lexicographical_compare(
+        left.second->record.begin(), left.second->record.end(), right.second->record.begin(),
+        right.second->record.end());
   });
   Record record;
   record.segment = segment;
-  record.id = id;
-  const Value content = decode(versions.front().first.content);
-  record.type = content.text("type");
-  if (const Value* payload = content.find("payload"); payload && payload->get<Map>()) {
-    record.payload = *payload->get<Map>();
-  }
+  record.id = std::move(id);
+  CheckedReader content(versions.front().first.content);
+  each_entry(content, [&](std::string_view key, CheckedReader& at) {
+    if (key == "type") {
+      record.type = take_text(at);
+    } else if (key == "payload" && at.is_map()) {
+      record.payload = std::get<Map>(at.value().data);
+    } else {
+      at.skip();
+    }
+  });
   record.text = readable_text(record.payload);
   record.title = text_at(record.payload, "title");
-  std::set<std::string> tags;
-  std::set<std::string> supersedes;
-  std::set<std::string> authors;
-  std::set<InstanceId> author_ids;
-  bool expires = true;
+  Merged merged;
   for (const auto& [version, source] : versions) {
-    const Value meta = decode(version.meta);
-    const Map& map = *meta.get<Map>();
-    merge_meta(record, tags, supersedes, map, *source, version.stamp);
-    const std::int64_t until = integer_at(map, "expires");
-    expires = expires && until != 0;  // one author without an end keeps it
-    record.expires_at_ms = std::max(record.expires_at_ms, until);
-    authors.insert(source->author);
-    author_ids.insert(source->author_id);
+    merge_meta(record, merged, version.meta, *source, version.stamp);
+    record.authors.emplace_back(source->author);
+    merged.author_ids.push_back(source->author_id);
   }
-  if (!expires) record.expires_at_ms = 0;
-  record.tags.assign(tags.begin(), tags.end());
-  record.supersedes.assign(supersedes.begin(), supersedes.end());
-  record.authors.assign(authors.begin(), authors.end());
-  record.support = author_ids.size();
+  if (!merged.expires) record.expires_at_ms = 0;
+  sort_unique(record.tags);
+  sort_unique(record.authors);
+  sort_unique(merged.author_ids);
+  record.supersedes.assign(merged.supersedes.begin(), merged.supersedes.end());
+  record.support = merged.author_ids.size();
   return record;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,13 +35,13 @@ PacketEnvelope revised_packet(const Record& record, std::string_view text);
 
 /// One stored version of a record.
 struct RecordSource {
-  std::string author;  ///< name of the instance
+  std::string_view author;  ///< name of the instance
   InstanceId author_id;
-  Bytes record;        ///< encoded SetRecord
+  BytesView record;         ///< encoded SetRecord, which was checked when it was stored
 };
 
-/// All stored versions of one record, merged for readers. `sources` is not empty.
-Record merge_record(const std::string& segment, const std::string& id,
-                    const std::vector<RecordSource>& sources);
+/// All stored versions of one record, merged for readers. `sources` is not empty; their order does not
+/// matter.
+Record merge_record(const std::string& segment, std::string id, std::span<const RecordSource> sources);
 
 }  // namespace loam

@@ -9,6 +9,7 @@
 
 #include "crdt/error.hpp"
 #include "lib/lmdb_state.hpp"
+#include "lib/own_process.hpp"
 
 namespace loam::lmdb {
 namespace {
@@ -88,7 +89,7 @@ std::shared_ptr<Env> Env::open(const EnvOptions& options) {
   for (;;) {
     const auto found = open.entries.find(key);
     // What a parent process had open is not ours: a forked child opens its own.
-    if (found == open.entries.end() || found->second.process != getpid()) break;
+    if (found == open.entries.end() || found->second.process != own_pid()) break;
     env = found->second.env.lock();
     if (env) {
       env->state_->check_usable();
@@ -98,7 +99,7 @@ std::shared_ptr<Env> Env::open(const EnvOptions& options) {
     open.closed.wait(lock);
   }
   env = std::make_shared<Env>(std::make_unique<EnvState>(options, std::move(directory)));
-  open.entries.insert_or_assign(key, OpenEnvironment{env, env.get(), getpid()});
+  open.entries.insert_or_assign(key, OpenEnvironment{env, env.get(), own_pid()});
   return env;
 }
 
@@ -108,13 +109,13 @@ bool Env::is_open_here(const std::filesystem::path& dir) {
   OpenEnvironments& open = open_environments();
   const std::lock_guard lock(open.mutex);
   const auto found = open.entries.find({status.st_dev, status.st_ino});
-  return found != open.entries.end() && found->second.process == getpid();
+  return found != open.entries.end() && found->second.process == own_pid();
 }
 
 Env::Env(std::unique_ptr<EnvState> state) : state_(std::move(state)) {}
 
 Env::~Env() {
-  if (state_->process != getpid()) {
+  if (state_->process != own_pid()) {
     // A child must not close, unlock or free anything that its parent goes on using.
     (void)state_.release();
     return;

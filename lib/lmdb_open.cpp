@@ -5,6 +5,7 @@
 #include "crdt/error.hpp"
 #include "lib/lmdb_check.hpp"
 #include "lib/lmdb_state.hpp"
+#include "lib/own_process.hpp"
 
 // How an environment is opened: at first, and again after the disk has failed.
 namespace loam::lmdb {
@@ -14,7 +15,7 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
       tables(options.tables),
       octets_max(options.octets_max),
       marker(dir, boot_id()),
-      process(getpid()),
+      process(own_pid()),
       directory_(std::move(directory)),
       readers_checked_(std::chrono::steady_clock::now()) {
   const auto start = std::min(options.octets_start, octets_max);

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "crdt/error.hpp"
+#include "lib/own_process.hpp"
 
 namespace loam::lmdb {
 namespace {
@@ -43,10 +44,10 @@ void raise(int code, const std::string& what) {
 }
 
 void EnvState::check_usable() const {
-  if (getpid() == process) return;
+  if (own_pid() == process) return;
   throw Error(ErrorCode::wrong_process, "store " + dir.string() + ": opened by process " +
                                             std::to_string(process) + ", used by its child " +
-                                            std::to_string(getpid()) + "; open it again there");
+                                            std::to_string(own_pid()) + "; open it again there");
 }
 
 bool EnvState::needs_reopening() const {
@@ -123,7 +124,7 @@ MDB_txn* EnvState::begin_read() {
 
 void EnvState::end_read(MDB_txn* txn) noexcept {
   // In a forked child the slot of the reader still belongs to the parent.
-  if (getpid() == process) mdb_txn_abort(txn);
+  if (own_pid() == process) mdb_txn_abort(txn);
   leave();
 }
 

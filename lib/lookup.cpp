@@ -28,6 +28,7 @@ IdBounds bounds_of(std::string_view id) {
                                         std::to_string(id.size()) +
                                         " characters, an id has 26 and a prefix at least 6");
   }
+  if (const auto whole = from_base32(id)) return {*whole, *whole};
   const std::size_t missing = id_length - id.size();
   const auto low = from_base32(std::string(id) + std::string(missing, '0'));
   const auto high = from_base32(std::string(id) + std::string(missing, 'z'));
@@ -91,14 +92,12 @@ std::optional<std::uint64_t> list_shared(const Core& core, const std::vector<Seg
     for (; on; on = cursor.previous()) {
       const auto found = sound_row(core, cursor, is_wanted, damage);
       if (!found || !is_wanted(found->segment)) continue;
-      const RecordRow& row = *found;
       const std::uint64_t sequence = load_u64(cursor.key().data());
-      const auto dots = reader.dots_of(row.segment, row.element);
-      if (has_damage(dots)) continue;  // counted where its row stands
-      if (dots.empty() || dots.back().sequence != sequence) continue;  // listed by its newest dot
+      // Listed by its newest dot.
+      auto record = newest_record_of(core, names, reader, *found, sequence);
+      if (!record) continue;
       if (out.size() == limit) return sequence + 1;
-      const Segment& segment = core.segments.find(core.shared.name(row.segment));
-      out.push_back(record_of(core, names, reader, segment, row.element, dots));
+      out.push_back(std::move(*record));
     }
     return std::nullopt;
   });
@@ -153,25 +152,57 @@ const std::string& AuthorNames::of(const SharedReader& reader, const InstanceId&
 
 // ---------------------------------------------------------------- records
 
-std::optional<RecordAddress> find_record(const Core& core, std::string_view id) {
-  const IdBounds bounds = bounds_of(id);
-  std::vector<RecordAddress> found;
+namespace {
+
+// The set segments of a scope with their numbers, in the order in which they are declared.
+template <class Each>
+void for_sets(const Core& core, Scope scope, Each&& each) {
   for (const Segment& segment : core.segments.all()) {
-    if (segment.kind != Kind::set) continue;
-    if (segment.scope == Scope::shared) {
-      const SegmentNumber number = core.shared.number(segment.name);
-      const auto elements = core.shared.read([&](const SharedReader& reader) {
-        return reader.elements_between(number, ElementId{bounds.low}, ElementId{bounds.high}, 2);
-      });
-      for (const ElementId& element : elements) found.push_back({&segment, element, {}});
-    } else {
-      const SegmentNumber number = core.priv.number(segment.name);
-      for (const PrivateRecord& record :
-           core.priv.between(number, PacketId{bounds.low}, PacketId{bounds.high}, 2)) {
-        found.push_back({&segment, {}, record.id});
-      }
-    }
+    if (segment.kind == Kind::set && segment.scope == scope && !each(segment)) return;
   }
+}
+
+// A whole id is of one record only: an element's id is a hash over its segment and its content.
+std::optional<RecordAddress> find_whole(const Core& core, const std::array<std::byte, 16>& id) {
+  std::optional<RecordAddress> found;
+  core.shared.read([&](const SharedReader& reader) {
+    for_sets(core, Scope::shared, [&](const Segment& segment) {
+      const SegmentNumber number = core.shared.number(segment.name);
+      if (!reader.dots_of(number, ElementId{id}).empty()) found = {&segment, ElementId{id}, {}};
+      return !found;
+    });
+    return 0;
+  });
+  if (found) return found;
+  for_sets(core, Scope::priv, [&](const Segment& segment) {
+    if (core.priv.get(core.priv.number(segment.name), PacketId{id})) found = {&segment, {}, PacketId{id}};
+    return !found;
+  });
+  return found;
+}
+
+std::optional<RecordAddress> find_prefix(const Core& core, std::string_view id,
+                                         const IdBounds& bounds) {
+  std::vector<RecordAddress> found;
+  core.shared.read([&](const SharedReader& reader) {
+    for_sets(core, Scope::shared, [&](const Segment& segment) {
+      for (const ElementId& element :
+           reader.elements_between(core.shared.number(segment.name), ElementId{bounds.low},
+                                   ElementId{bounds.high}, 2)) {
+        found.push_back({&segment, element, {}});
+      }
+      return true;
+    });
+    return 0;
+  });
+  for_sets(core, Scope::priv, [&](const Segment& segment) {
+    for (const PrivateRecord& record :
+         core.priv.between(core.priv.number(segment.name), PacketId{bounds.low},
+                           PacketId{bounds.high}, 2)) {
+      found.push_back({&segment, {}, record.id});
+    }
+    return true;
+  });
   if (found.empty()) return std::nullopt;
   if (found.size() > 1) {
     throw Error(ErrorCode::invalid, "id " + std::string(id) +
@@ -179,6 +210,38 @@ std::optional<RecordAddress> find_record(const Core& core, std::string_view id) 
                                         " and " + found[1].id());
   }
   return found.front();
+}
+
+Record record_of_dots(const Core& core, const SharedReader& reader, const Segment& segment,
+                      const ElementId& element, const std::vector<StoredDot>& dots) {
+  if (has_damage(dots)) refuse_damaged(core, "record " + element.text(), dots);
+  AuthorNames names(core);
+  return record_of(core, names, reader, segment, element, dots);
+}
+
+}  // namespace
+
+std::optional<RecordAddress> find_record(const Core& core, std::string_view id) {
+  const IdBounds bounds = bounds_of(id);
+  return id.size() == id_length ? find_whole(core, bounds.low) : find_prefix(core, id, bounds);
+}
+
+std::optional<Record> find_and_read(const Core& core, std::string_view id) {
+  if (id.size() == id_length) {
+    const ElementId element{bounds_of(id).low};
+    std::optional<Record> record = core.shared.read([&](const SharedReader& reader) {
+      std::optional<Record> found;
+      for_sets(core, Scope::shared, [&](const Segment& segment) {
+        const auto dots = reader.dots_of(core.shared.number(segment.name), element);
+        if (!dots.empty()) found = record_of_dots(core, reader, segment, element, dots);
+        return !found;
+      });
+      return found;
+    });
+    if (record) return record;
+  }
+  const auto address = find_record(core, id);
+  return address ? read_record(core, *address) : std::nullopt;
 }
 
 Record record_of(const Core&, AuthorNames& names, const SharedReader& reader,
@@ -192,8 +255,23 @@ Record record_of(const Core&, AuthorNames& names, const SharedReader& reader,
 }
 
 Record record_of(const Core& core, const Segment& segment, const PrivateRecord& record) {
-  return merge_record(segment.name, record.id.text(),
-                      {{core.identity.name, core.identity.id, record.record}});
+  const RecordSource source{core.identity.name, core.identity.id, record.record};
+  return merge_record(segment.name, record.id.text(), {&source, 1});
+}
+
+std::optional<Record> newest_record_of(const Core& core, AuthorNames& names,
+                                       const SharedReader& reader, const RecordRow& row,
+                                       std::uint64_t sequence) {
+  const Segment& segment = core.segments.find(core.shared.name(row.segment));
+  if (reader.is_only_dot(row.segment, row.element, sequence)) {
+    const InstanceId author = reader.actor(row.actor).author;
+    const RecordSource source{names.of(reader, author), author, row.record};
+    return merge_record(segment.name, row.element.text(), {&source, 1});
+  }
+  const auto dots = reader.dots_of(row.segment, row.element);
+  if (has_damage(dots)) return std::nullopt;  // counted where its row stands
+  if (dots.empty() || dots.back().sequence != sequence) return std::nullopt;
+  return record_of(core, names, reader, segment, row.element, dots);
 }
 
 std::optional<Record> read_record(const Core& core, const RecordAddress& address) {
@@ -205,12 +283,10 @@ std::optional<Record> read_record(const Core& core, const RecordAddress& address
     return record_of(core, segment, *record);
   }
   const SegmentNumber number = core.shared.number(segment.name);
-  AuthorNames names(core);
   return core.shared.read([&](const SharedReader& reader) -> std::optional<Record> {
     const auto dots = reader.dots_of(number, address.element);
     if (dots.empty()) return std::nullopt;
-    if (has_damage(dots)) refuse_damaged(core, "record " + address.id(), dots);
-    return record_of(core, names, reader, segment, address.element, dots);
+    return record_of_dots(core, reader, segment, address.element, dots);
   });
 }
 

@@ -36,9 +36,12 @@ struct RecordAddress {
   }
 };
 
-/// The record of an id or of a unique prefix of at least 6 characters, in any set segment. Absent:
-/// there is none. Throws Error(invalid) for what is no id, or an ambiguous prefix.
+/// The record of an id or of a unique prefix of at least 6 characters, in any set segment, the shared ones
+/// first. Absent: there is none. Throws Error(invalid) for what is no id, or an ambiguous prefix.
 std::optional<RecordAddress> find_record(const Core& core, std::string_view id);
+
+/// The record of an id or a prefix, merged: what find_record finds, read. Throws as both do.
+std::optional<Record> find_and_read(const Core& core, std::string_view id);
 
 /// The row of table `rec` at a cursor that marks damage; absent when it cannot be read. That is
 /// noted, and counted unless the row belongs to another segment, as far as it can say.
@@ -55,6 +58,12 @@ Record record_of(const Core& core, AuthorNames& names, const SharedReader& reade
                  const Segment& segment, const ElementId& element,
                  const std::vector<StoredDot>& dots);
 Record record_of(const Core& core, const Segment& segment, const PrivateRecord& record);
+
+/// The merged record of a row of table `rec`, when that is the newest of its element; absent otherwise, or
+/// when one of its rows cannot be read.
+std::optional<Record> newest_record_of(const Core& core, AuthorNames& names,
+                                       const SharedReader& reader, const RecordRow& row,
+                                       std::uint64_t sequence);
 
 RecordPage list_records(const Core& core, const ListQuery& query);
 

@@ -101,9 +101,7 @@ Receipt Memory::remember(const NewRecord& record) {
 }
 
 std::optional<Record> Memory::get(std::string_view id) const {
-  const auto address = find_record(impl_->core, id);
-  if (!address) return std::nullopt;
-  return read_record(impl_->core, *address);
+  return find_and_read(impl_->core, id);
 }
 
 RecordPage Memory::list(const ListQuery& query) const { return list_records(impl_->core, query); }

@@ -14,6 +14,24 @@ constexpr std::size_t row_entries_max = 1'024;
 
 constexpr std::string_view state_key = "pending";
 
+// So many lookups look into the rows before the index is made: what opens a store to read one record
+// should not wait for it.
+constexpr int lookups_by_row = 8;
+
+ElementEntry entry_at(const std::byte* octets) {
+  ElementEntry entry{load_u16(octets), {}, load_u64(octets + 18)};
+  std::copy_n(octets + 2, 16, entry.element.bytes.begin());
+  return entry;
+}
+
+// The entries of a row: sorted.
+BytesView entries_of(const lmdb::Cursor& at) {
+  if (at.value().size() % entry_octets != 0) {
+    throw Error(ErrorCode::damaged, "table pending: a row does not decode");
+  }
+  return at.value();
+}
+
 void write_state(lmdb::WriteTxn& txn, const PendingState& state) {
   std::array<std::byte, 24> row{};
   store_u64(row.data(), state.folds);
@@ -66,14 +84,28 @@ void for_pending(const lmdb::ReadTxn& txn, std::uint64_t first,
                  const std::function<void(const ElementEntry&)>& each) {
   lmdb::Cursor cursor = txn.cursor(table::pending);
   for (bool on = cursor.seek(TableKey().u64(first)); on; on = cursor.next()) {
-    const BytesView row = cursor.value();
-    if (row.size() % entry_octets != 0) {
-      throw Error(ErrorCode::damaged, "table pending: a row does not decode");
+    const BytesView row = entries_of(cursor);
+    for (std::size_t at = 0; at < row.size(); at += entry_octets) each(entry_at(row.data() + at));
+  }
+}
+
+void for_pending_between(const lmdb::ReadTxn& txn, SegmentNumber segment, const ElementId& low,
+                         const ElementId& high,
+                         const std::function<void(const ElementEntry&)>& each) {
+  const ElementEntry least{segment, low, 0};
+  lmdb::Cursor cursor = txn.cursor(table::pending);
+  for (bool on = cursor.first(); on; on = cursor.next()) {
+    const BytesView row = entries_of(cursor);
+    std::size_t first = 0;
+    for (std::size_t count = row.size() / entry_octets; count > 0;) {
+      const std::size_t half = count / 2;
+      const bool is_below = entry_at(row.data() + (first + half) * entry_octets) < least;
+      first = is_below ? first + half + 1 : first;
+      count = is_below ? count - half - 1 : half;
     }
-    for (std::size_t at = 0; at < row.size(); at += entry_octets) {
-      const std::byte* octets = row.data() + at;
-      ElementEntry entry{load_u16(octets), {}, load_u64(octets + 18)};
-      std::copy_n(octets + 2, 16, entry.element.bytes.begin());
+    for (std::size_t at = first * entry_octets; at < row.size(); at += entry_octets) {
+      const ElementEntry entry = entry_at(row.data() + at);
+      if (entry.segment != segment || high < entry.element) break;
       each(entry);
     }
   }
@@ -105,6 +137,31 @@ std::vector<ElementEntry> PendingIndex::entries() const {
     entries.push_back({key.segment, key.element, sequence});
   }
   return entries;
+}
+
+void SharedPendingIndex::find(const lmdb::ReadTxn& txn, SegmentNumber segment,
+                              const ElementId& element,
+                              std::vector<std::uint64_t>& sequences) const {
+  if (lookups_.load(std::memory_order_relaxed) >= lookups_by_row) {
+    const std::uint64_t number = txn.number();
+    {
+      const std::shared_lock lock(mutex_);
+      if (followed_ == number) return index_.find(segment, element, sequences);
+    }
+    const std::lock_guard lock(mutex_);
+    if (followed_ < number) {
+      index_.follow(txn);
+      followed_ = number;
+    }
+    // A snapshot from before the last fold has a list of its own.
+    if (followed_ == number || read_pending_state(txn).folds == index_.state().folds) {
+      return index_.find(segment, element, sequences);
+    }
+  }
+  lookups_.fetch_add(1, std::memory_order_relaxed);
+  for_pending_between(txn, segment, element, element, [&](const ElementEntry& entry) {
+    sequences.push_back(entry.sequence);
+  });
 }
 
 }  // namespace loam

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <shared_mutex>
 #include <unordered_map>
 #include <vector>
 
@@ -48,12 +50,20 @@ void clear_pending(lmdb::WriteTxn& txn);
 void for_pending(const lmdb::ReadTxn& txn, std::uint64_t first,
                  const std::function<void(const ElementEntry&)>& each);
 
+/// The same for the entries of a segment with ids between two, both included; without an index in memory:
+/// looks into every row, not at every entry.
+void for_pending_between(const lmdb::ReadTxn& txn, SegmentNumber segment, const ElementId& low,
+                         const ElementId& high,
+                         const std::function<void(const ElementEntry&)>& each);
+
 /// The list in memory, by element: for whoever looks up many. At most `pending_fold_max` entries and
 /// one commit's. One thread.
 class PendingIndex {
  public:
   /// Takes over what a transaction sees: only the new rows, when nothing was folded since.
   void follow(const lmdb::ReadTxn& txn);
+
+  const PendingState& state() const noexcept { return state_; }
 
   /// Sequences of an element, in no order.
   void find(SegmentNumber segment, const ElementId& element,
@@ -75,6 +85,21 @@ class PendingIndex {
 
   PendingState state_;
   std::unordered_multimap<Key, std::uint64_t, KeyHash> sequences_;
+};
+
+/// The list in memory for all readers of a store. Any thread.
+class SharedPendingIndex {
+ public:
+  /// Sequences of an element, in no order: those that the list of the snapshot has, and perhaps some that
+  /// the snapshot does not know.
+  void find(const lmdb::ReadTxn& txn, SegmentNumber segment, const ElementId& element,
+            std::vector<std::uint64_t>& sequences) const;
+
+ private:
+  mutable std::shared_mutex mutex_;
+  mutable PendingIndex index_;
+  mutable std::uint64_t followed_ = 0;  ///< the newest transaction that the index has the list of
+  mutable std::atomic<int> lookups_{0};
 };
 
 }  // namespace loam

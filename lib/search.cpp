@@ -127,13 +127,10 @@ void for_shared_records(const Core& core, const std::map<SegmentNumber, const Se
       const std::uint64_t sequence = load_u64(cursor.key().data());
       const auto found = sound_row(core, cursor, is_wanted, damage);
       if (!found) continue;
-      const RecordRow& row = *found;
-      const auto segment = segments.find(row.segment);
-      if (segment == segments.end()) continue;
-      const auto dots = reader.dots_of(row.segment, row.element);
-      if (has_damage(dots)) continue;  // counted where its row stands
-      if (dots.empty() || dots.back().sequence != sequence) continue;
-      each(record_of(core, names, reader, *segment->second, row.element, dots));
+      if (!is_wanted(found->segment)) continue;
+      if (auto record = newest_record_of(core, names, reader, *found, sequence)) {
+        each(std::move(*record));
+      }
     }
     return 0;
   });

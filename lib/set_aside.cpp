@@ -142,8 +142,9 @@ std::uint64_t salvage(const std::filesystem::path& data_file, const std::string&
     const Segment& segment = segments.find(name->second);
     if (segment.name == "instance_registry") return;  // a new store enters itself
     if (segment.kind == Kind::set) {
-      const RecordSource source{by, {}, copy_of(record)};
-      out.line(export_line(merge_record(segment.name, id, {source}), segment.scope));
+      check_record(Kind::set, record);
+      const RecordSource source{by, {}, record};
+      out.line(export_line(merge_record(segment.name, id, {&source, 1}), segment.scope));
     } else {
       const MapRecord entry = decode_map_record(record);
       if (!entry.value) return;

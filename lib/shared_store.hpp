@@ -63,7 +63,7 @@ class SharedStore {
   /// Runs `body` on a SharedReader in one snapshot.
   template <class Body>
   auto read(Body&& body) const {
-    return env_->read([&](const lmdb::ReadTxn& txn) { return body(SharedReader(txn)); });
+    return env_->read([&](const lmdb::ReadTxn& txn) { return body(SharedReader(txn, readers_pending_)); });
   }
 
  private:
@@ -83,7 +83,8 @@ class SharedStore {
   std::optional<ActorId> actor_;
   std::uint64_t quarantines_ = 0;  ///< when the actor was minted
   mutable DamageLog damage_;
-  PendingIndex pending_;
+  PendingIndex pending_;  ///< of the writer, which sees what it has not committed yet
+  SharedPendingIndex readers_pending_;
 };
 
 }  // namespace loam

@@ -49,9 +49,10 @@ std::optional<ActorIndex> SharedReader::actor_index(const ActorId& actor) const 
 }
 
 ActorRow SharedReader::actor(ActorIndex index) const {
+  if (last_actor_ && last_actor_->first == index) return last_actor_->second;
   const auto row = txn_.get(table::actors, TableKey().u32(index));
   if (!row) damaged("table actors: actor " + std::to_string(index) + " is missing");
-  return decode_actor_row(*row);
+  return last_actor_.emplace(index, decode_actor_row(*row)).second;
 }
 
 std::vector<SharedReader::LiveRow> SharedReader::live_in(SegmentNumber segment, ActorIndex actor,
@@ -81,10 +82,10 @@ std::optional<RecordRow> SharedReader::sound_record(std::uint64_t sequence) cons
   return decode_record_row(row->value);
 }
 
-StoredDot SharedReader::stored(std::uint64_t sequence) const {
+StoredDot SharedReader::stored(std::uint64_t sequence,
+                               const std::optional<RecordRow>& row) const {
   StoredDot dot;
   dot.sequence = sequence;
-  const auto row = sound_record(sequence);
   dot.is_damaged = !row;
   if (!row) return dot;
   const ActorRow by = actor(row->actor);
@@ -100,29 +101,27 @@ bool SharedReader::is_current(const ElementEntry& entry) const {
   return !row || (row->segment == entry.segment && row->element == entry.element);
 }
 
-// The pending list by element once many lookups are made; null while scanning it is cheaper.
-const PendingIndex* SharedReader::pending() const {
-  constexpr int lookups_by_scan = 8;
-  if (pending_ != nullptr) return pending_;
-  if (++lookups_ <= lookups_by_scan) return nullptr;
-  own_pending_.emplace().follow(txn_);
-  return pending_ = &*own_pending_;
-}
-
-std::vector<std::uint64_t> SharedReader::sequences_of(SegmentNumber segment,
-                                                      const ElementId& element) const {
-  std::vector<std::uint64_t> sequences;
-  if (const PendingIndex* index = pending()) {
-    index->find(segment, element, sequences);
+void SharedReader::find_pending(SegmentNumber segment, const ElementId& element,
+                                std::vector<std::uint64_t>& sequences) const {
+  if (own_pending_ != nullptr) {
+    own_pending_->find(segment, element, sequences);
+  } else if (shared_pending_ != nullptr) {
+    shared_pending_->find(txn_, segment, element, sequences);
   } else {
-    for_pending(txn_, 0, [&](const ElementEntry& entry) {
-      if (entry.segment == segment && entry.element == element) {
-        sequences.push_back(entry.sequence);
-      }
+    for_pending_between(txn_, segment, element, element, [&](const ElementEntry& entry) {
+      sequences.push_back(entry.sequence);
     });
   }
+}
+
+const std::vector<std::uint64_t>& SharedReader::sequences_of(SegmentNumber segment,
+                                                             const ElementId& element) const {
+  std::vector<std::uint64_t>& sequences = sequences_;
+  sequences.clear();
+  find_pending(segment, element, sequences);
   const TableKey prefix = element_prefix(segment, element);
-  lmdb::Cursor cursor = txn_.cursor(table::elem);
+  if (!elements_) elements_.emplace(txn_.cursor(table::elem));
+  lmdb::Cursor& cursor = *elements_;
   for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
     sequences.push_back(load_u64(cursor.key().data() + prefix.view().size()));
   }
@@ -135,8 +134,14 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
                                              const ElementId& element) const {
   std::vector<StoredDot> dots;
   for (const std::uint64_t sequence : sequences_of(segment, element)) {
-    if (!is_current({segment, element, sequence})) continue;
-    dots.push_back(stored(sequence));
+    const auto found = txn_.look(table::rec, TableKey().u64(sequence));
+    if (!found) continue;  // the entry has outlived its record
+    std::optional<RecordRow> row;
+    if (!found->is_damaged && found->value.size() >= record_row_octets) {
+      row = decode_record_row(found->value);
+      if (row->segment != segment || row->element != element) continue;
+    }
+    dots.push_back(stored(sequence, row));
   }
   return dots;
 }
@@ -152,7 +157,8 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_
   lmdb::Cursor cursor = txn_.cursor(table::reg);
   for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
     if (cursor.value().size() != 8) damaged("table reg: a row does not decode");
-    StoredDot dot = stored(load_u64(cursor.value().data()));
+    const std::uint64_t sequence = load_u64(cursor.value().data());
+    StoredDot dot = stored(sequence, sound_record(sequence));
     const RegisterKey at = decode_register_key(cursor.key());
     dot.stamp = at.stamp;
     if (dot.is_damaged) {
@@ -182,11 +188,8 @@ std::vector<ElementId> SharedReader::elements_between(SegmentNumber segment, con
       found.push_back(element);
     }
   };
-  for_pending(txn_, 0, [&](const ElementEntry& entry) {
-    const bool inside =
-        entry.segment == segment && !(entry.element < low) && !(high < entry.element);
-    if (inside) add(entry.element);
-  });
+  for_pending_between(txn_, segment, low, high,
+                      [&](const ElementEntry& entry) { add(entry.element); });
   const TableKey prefix = segment_key(segment);
   lmdb::Cursor cursor = txn_.cursor(table::elem);
   for (bool on = cursor.seek(element_prefix(segment, low)); on; on = cursor.next()) {

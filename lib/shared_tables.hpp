@@ -70,9 +70,14 @@ bool has_damage(const std::vector<StoredDot>& dots) noexcept;
 /// Reads the shared environment inside one transaction. Throws Error(damaged) when tables disagree.
 class SharedReader {
  public:
-  /// `pending`, when given, follows the transaction already and outlives the reader.
-  explicit SharedReader(const lmdb::ReadTxn& txn, const PendingIndex* pending = nullptr)
-      : txn_(txn), pending_(pending) {}
+  explicit SharedReader(const lmdb::ReadTxn& txn) : txn_(txn) {}
+
+  /// `pending` follows the transaction already and outlives the reader.
+  SharedReader(const lmdb::ReadTxn& txn, const PendingIndex* pending) : txn_(txn), own_pending_(pending) {}
+
+  /// `pending` is that of the store, and outlives the reader.
+  SharedReader(const lmdb::ReadTxn& txn, const SharedPendingIndex& pending)
+      : txn_(txn), shared_pending_(&pending) {}
 
   SegmentRow segment(SegmentNumber number) const;
   std::optional<ContextRow> context(SegmentNumber segment, ActorIndex actor) const;
@@ -99,6 +104,12 @@ class SharedReader {
   /// record cannot be read are among them, marked.
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
 
+  /// Whether the index knows no other record of the element than this one. It may know one that is gone.
+  bool is_only_dot(SegmentNumber segment, const ElementId& element, std::uint64_t sequence) const {
+    const auto& known = sequences_of(segment, element);
+    return known.size() == 1 && known.front() == sequence;
+  }
+
   /// Live dots of a key, the LWW winner last; empty: there is no such key.
   std::vector<StoredDot> dots_of(SegmentNumber segment, std::string_view key) const;
 
@@ -112,14 +123,18 @@ class SharedReader {
   const lmdb::ReadTxn& txn() const noexcept { return txn_; }
 
  private:
-  StoredDot stored(std::uint64_t sequence) const;
-  const PendingIndex* pending() const;
-  std::vector<std::uint64_t> sequences_of(SegmentNumber segment, const ElementId& element) const;
+  StoredDot stored(std::uint64_t sequence, const std::optional<RecordRow>& row) const;
+  void find_pending(SegmentNumber segment, const ElementId& element,
+                    std::vector<std::uint64_t>& sequences) const;
+  const std::vector<std::uint64_t>& sequences_of(SegmentNumber segment,
+                                                 const ElementId& element) const;
 
   const lmdb::ReadTxn& txn_;
-  mutable const PendingIndex* pending_;
-  mutable std::optional<PendingIndex> own_pending_;
-  mutable int lookups_ = 0;
+  const PendingIndex* own_pending_ = nullptr;
+  const SharedPendingIndex* shared_pending_ = nullptr;
+  mutable std::optional<lmdb::Cursor> elements_;        ///< over table `elem`, once it was asked for
+  mutable std::optional<std::pair<ActorIndex, ActorRow>> last_actor_;
+  mutable std::vector<std::uint64_t> sequences_;  ///< of the element that was asked for last
 };
 
 }  // namespace loam
