@@ -184,15 +184,17 @@ void Comparison::take_row(const ContextEntry& row, std::vector<ContextEntry>& re
   const RangeSet missing = own->covered.minus(row.covered);
   feed_.owe(row.actor, missing);
   RangeSet common = own->covered.intersect(row.covered);
-  const bool is_all_theirs = common == row.covered;
   std::uint64_t count = own->live_count;
   Fingerprint live = own->live;
   if (!missing.empty()) {
     count = source_.live_counters(segment_, row.actor, common).count();
     live = source_.live_fingerprint(segment_, row.actor, common);
   }
-  reply.push_back({row.actor, own->covered, count, live, !is_all_theirs});
-  if (!is_all_theirs || live == row.live) return;  // else the peer compares
+  // What live set the row tells of is comparable when all that it covers is covered here; ours is when we
+  // tell of the common part. Whoever has fewer asks, as in ask_all.
+  const bool peer_asks = common != row.covered || count > row.live_count;
+  reply.push_back({row.actor, own->covered, count, live, peer_asks});
+  if (peer_asks || live == row.live) return;
   const std::uint64_t dots = std::max<std::uint64_t>(1, distance(count, row.live_count));
   live_.differs({row.actor, std::move(common), dots});
 }
