@@ -22,6 +22,8 @@ namespace {
 struct Sink {
   Bytes& out;
   void write(const char* data, std::size_t size) {
+    // Nearly all that msgpack-c writes is a header of one octet.
+    if (size == 1) return out.push_back(static_cast<std::byte>(*data));
     const auto* from = reinterpret_cast<const std::byte*>(data);
     out.insert(out.end(), from, from + size);
   }

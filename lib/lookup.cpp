@@ -163,17 +163,18 @@ void for_sets(const Core& core, Scope scope, Each&& each) {
 }
 
 // A whole id is of one record only: an element's id is a hash over its segment and its content.
-std::optional<RecordAddress> find_whole(const Core& core, const std::array<std::byte, 16>& id) {
+std::optional<RecordAddress> find_shared(const Core& core, const SharedReader& reader,
+                                         const ElementId& element) {
   std::optional<RecordAddress> found;
-  core.shared.read([&](const SharedReader& reader) {
-    for_sets(core, Scope::shared, [&](const Segment& segment) {
-      const SegmentNumber number = core.shared.number(segment.name);
-      if (!reader.dots_of(number, ElementId{id}).empty()) found = {&segment, ElementId{id}, {}};
-      return !found;
-    });
-    return 0;
+  for_sets(core, Scope::shared, [&](const Segment& segment) {
+    if (reader.has_dots(core.shared.number(segment.name), element)) found = {&segment, element, {}};
+    return !found;
   });
-  if (found) return found;
+  return found;
+}
+
+std::optional<RecordAddress> find_private(const Core& core, const std::array<std::byte, 16>& id) {
+  std::optional<RecordAddress> found;
   for_sets(core, Scope::priv, [&](const Segment& segment) {
     if (core.priv.get(core.priv.number(segment.name), PacketId{id})) found = {&segment, {}, PacketId{id}};
     return !found;
@@ -223,7 +224,26 @@ Record record_of_dots(const Core& core, const SharedReader& reader, const Segmen
 
 std::optional<RecordAddress> find_record(const Core& core, std::string_view id) {
   const IdBounds bounds = bounds_of(id);
-  return id.size() == id_length ? find_whole(core, bounds.low) : find_prefix(core, id, bounds);
+  if (id.size() < id_length) return find_prefix(core, id, bounds);
+  const auto found = core.shared.read(
+      [&](const SharedReader& reader) { return find_shared(core, reader, {bounds.low}); });
+  return found ? found : find_private(core, bounds.low);
+}
+
+std::vector<std::optional<RecordAddress>> find_records(const Core& core,
+                                                       std::span<const std::string> ids) {
+  std::vector<std::optional<RecordAddress>> found(ids.size());
+  core.shared.read([&](const SharedReader& reader) {
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const IdBounds bounds = bounds_of(ids[i]);
+      if (ids[i].size() == id_length) found[i] = find_shared(core, reader, {bounds.low});
+    }
+    return 0;
+  });
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (!found[i]) found[i] = find_record(core, ids[i]);
+  }
+  return found;
 }
 
 std::optional<Record> find_and_read(const Core& core, std::string_view id) {

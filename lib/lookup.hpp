@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,10 @@ struct RecordAddress {
 /// The record of an id or of a unique prefix of at least 6 characters, in any set segment, the shared ones
 /// first. Absent: there is none. Throws Error(invalid) for what is no id, or an ambiguous prefix.
 std::optional<RecordAddress> find_record(const Core& core, std::string_view id);
+
+/// The same for many, in their order; the whole ids among them in one snapshot.
+std::vector<std::optional<RecordAddress>> find_records(const Core& core,
+                                                       std::span<const std::string> ids);
 
 /// The record of an id or a prefix, merged: what find_record finds, read. Throws as both do.
 std::optional<Record> find_and_read(const Core& core, std::string_view id);

@@ -41,10 +41,9 @@ std::future<std::vector<Receipt>> write_all(Core& core, std::vector<PlannedWrite
   return future;
 }
 
-RecordAddress require_record(const Core& core, std::string_view id) {
-  auto address = find_record(core, id);
-  if (!address) throw Error(ErrorCode::not_found, "record " + std::string(id));
-  return *address;
+RecordAddress required(const std::optional<RecordAddress>& found, std::string_view id) {
+  if (!found) throw Error(ErrorCode::not_found, "record " + std::string(id));
+  return *found;
 }
 
 }  // namespace
@@ -123,7 +122,7 @@ RecallResult Memory::recall(const RecallQuery& query) const {
 
 Receipt Memory::revise(std::string_view id, std::string_view text) {
   Core& core = impl_->core;
-  const RecordAddress address = require_record(core, id);
+  const RecordAddress address = required(find_record(core, id), id);
   const auto old = read_record(core, address);
   if (!old) throw Error(ErrorCode::not_found, "record " + std::string(id));
   const PacketEnvelope packet = revised_packet(*old, text);
@@ -173,8 +172,9 @@ std::vector<Receipt> Memory::forget(std::span<const std::string> ids) {
   std::set<ElementId> seen;
   std::vector<RecordAddress> shared;
   std::vector<RecordAddress> priv;
-  for (const std::string& id : ids) {
-    const RecordAddress address = require_record(core, id);
+  const auto found = find_records(core, ids);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const RecordAddress address = required(found[i], ids[i]);
     const bool is_shared = address.segment->scope == Scope::shared;
     receipts.push_back({address.id(), address.segment->name, address.segment->scope,
                         is_shared ? TargetKind::shared_replica : TargetKind::private_store, true});

@@ -96,9 +96,11 @@ StoredDot SharedReader::stored(std::uint64_t sequence,
 }
 
 bool SharedReader::is_current(const ElementEntry& entry) const {
-  if (!txn_.look(table::rec, TableKey().u64(entry.sequence))) return false;
-  const auto row = sound_record(entry.sequence);
-  return !row || (row->segment == entry.segment && row->element == entry.element);
+  const auto found = txn_.look(table::rec, TableKey().u64(entry.sequence));
+  if (!found) return false;  // the entry has outlived its record
+  if (found->is_damaged || found->value.size() < record_row_octets) return true;
+  const RecordRow row = decode_record_row(found->value);
+  return row.segment == entry.segment && row.element == entry.element;
 }
 
 void SharedReader::find_pending(SegmentNumber segment, const ElementId& element,
@@ -144,6 +146,13 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
     dots.push_back(stored(sequence, row));
   }
   return dots;
+}
+
+bool SharedReader::has_dots(SegmentNumber segment, const ElementId& element) const {
+  const auto& sequences = sequences_of(segment, element);
+  return std::any_of(sequences.begin(), sequences.end(), [&](std::uint64_t sequence) {
+    return is_current({segment, element, sequence});
+  });
 }
 
 bool has_damage(const std::vector<StoredDot>& dots) noexcept {

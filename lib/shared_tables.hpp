@@ -104,6 +104,9 @@ class SharedReader {
   /// record cannot be read are among them, marked.
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
 
+  /// Whether there are any, readable or not.
+  bool has_dots(SegmentNumber segment, const ElementId& element) const;
+
   /// Whether the index knows no other record of the element than this one. It may know one that is gone.
   bool is_only_dot(SegmentNumber segment, const ElementId& element, std::uint64_t sequence) const {
     const auto& known = sequences_of(segment, element);
