@@ -161,6 +161,7 @@ void scattered(Run& run) {
   Pair pair(run, records);
   std::vector<std::string> gone;
   for (std::size_t i = 0; i < removes; ++i) gone.push_back(pair.ids[i * records / removes + 3]);
+  const double idle = octets(sync(pair.other, pair.endpoint));
   pair.one.forget(gone);
   pair.drop_journals();
   loam::PeerReport report;
@@ -168,8 +169,36 @@ void scattered(Run& run) {
   bench::require(digest(pair.one) == digest(pair.other), "they differ");
   run.report({"sync/scattered_removes",
               {{"records", records}, {"removes", removes}},
-              {{"ms", spent * 1e3}, {"octets", octets(report)}},
+              {{"ms", spent * 1e3}, {"octets", octets(report)}, {"octets_beyond_idle", octets(report) - idle}},
               std::to_string(pair.other.status().segments.at(segment).records)});
+}
+
+// Ever more removals that no journal tells any more: what that costs beside what costs nothing.
+void differences(Run& run) {
+  const std::size_t records = run.size(100'000, 2'000);
+  const std::size_t most = run.size(10'000, 100);
+  Pair pair(run, records);
+  const double idle = octets(sync(pair.other, pair.endpoint));
+  std::size_t first = 0;
+  for (std::size_t removes = 1; removes <= most; removes *= 10) {
+    // Scattered over what is left.
+    std::vector<std::string> gone;
+    const std::size_t stride = records / (removes * 2);
+    for (std::size_t i = 0; gone.size() < removes; ++i) {
+      std::string& id = pair.ids[(first + i * stride) % records];
+      if (!id.empty()) gone.push_back(std::exchange(id, {}));
+    }
+    first += 7;
+    pair.one.forget(gone);
+    pair.drop_journals();
+    loam::PeerReport report;
+    const double spent = seconds([&] { report = sync(pair.other, pair.endpoint); });
+    bench::require(digest(pair.one) == digest(pair.other), "they differ");
+    run.report({"sync/differences_" + std::to_string(removes),
+                {{"records", records}, {"removes", removes}},
+                {{"ms", spent * 1e3}, {"octets", octets(report)}, {"octets_beyond_idle", octets(report) - idle}},
+                std::to_string(pair.other.status().segments.at(segment).records)});
+  }
 }
 
 // Records of as many actors, put into the store of an instance as a peer would send them.
@@ -241,6 +270,7 @@ int main(int argc, char** argv) {
                            {"large_copy", large_copy},
                            {"catch_up", catch_up},
                            {"scattered", scattered},
+                           {"differences", differences},
                            {"few_actors", few_actors},
                            {"many_actors", many_actors}});
 }

@@ -1,0 +1,145 @@
+// Fixed pieces of work in one thread, for whoever counts what they cost: bench/counts/check runs each
+// under callgrind, which looks at the functions `work_…` only, and compares what is printed here.
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include "bench/harness.hpp"
+#include "bench/records.hpp"
+#include "crdt/codec.hpp"
+#include "lib/config.hpp"
+#include "lib/loam.hpp"
+#include "lib/shared_store.hpp"
+#include "transport/frame.hpp"
+
+namespace {
+
+std::uint64_t allocations = 0;
+
+void* allocate(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+constexpr const char* segment = "lessons_learned";
+constexpr std::size_t records = 2'000;
+
+// Not inlined, so that callgrind sees where the work begins and ends; what they take is passed by value or
+// reference, so that nothing is worked out before.
+[[gnu::noinline]] std::size_t work_get(const loam::Memory& memory, const std::vector<std::string>& ids) {
+  std::size_t found = 0;
+  for (const std::string& id : ids) found += memory.get(id) ? 1 : 0;
+  return found;
+}
+
+[[gnu::noinline]] std::size_t work_list(const loam::Memory& memory) {
+  loam::ListQuery query{.segment = segment, .limit = 500, .cursor = {}};
+  std::size_t found = 0;
+  for (;;) {
+    const auto page = memory.list(query);
+    found += page.items.size();
+    if (!page.next) return found;
+    query.cursor = *page.next;
+  }
+}
+
+[[gnu::noinline]] void work_add(loam::SharedStore& store, const std::vector<loam::SetRecord>& added) {
+  store.env().write([&](loam::lmdb::WriteTxn& txn) {
+    loam::SharedBatch batch(store, txn, bench::made_ms);
+    for (const loam::SetRecord& each : added) (void)batch.add(store.number(segment), each.content, each.meta);
+    batch.finish();
+  });
+}
+
+[[gnu::noinline]] void work_remove(loam::SharedStore& store, const std::vector<loam::SetRecord>& gone) {
+  store.env().write([&](loam::lmdb::WriteTxn& txn) {
+    loam::SharedBatch batch(store, txn, bench::made_ms);
+    for (const loam::SetRecord& each : gone) {
+      (void)batch.remove(store.number(segment), loam::element_of(segment, each.content));
+    }
+    batch.finish();
+  });
+}
+
+[[gnu::noinline]] void work_join(loam::SharedStore& store, const std::vector<loam::Bytes>& frames) {
+  store.env().write([&](loam::lmdb::WriteTxn& txn) {
+    loam::SharedBatch batch(store, txn, bench::made_ms);
+    for (const loam::Bytes& octets : frames) {
+      const loam::Frame frame = loam::decode_frame(octets);
+      const auto& chunk = std::get<loam::DeltaFrame>(frame);
+      (void)batch.join(store.number(segment), chunk.delta, chunk.authors, loam::StoreId{});
+    }
+    batch.finish();
+  });
+}
+
+// Prints what a piece of work took, by the record.
+template <class Work>
+void counted(const char* name, const loam::lmdb::Env& env, Work&& work) {
+  const std::uint64_t before = allocations;
+  const std::uint64_t used = env.octets_used();
+  work();
+  std::printf("%s allocations %.2f\n", name, static_cast<double>(allocations - before) / records);
+  const std::uint64_t grown = env.octets_used() - used;
+  if (grown > 0) std::printf("%s pages %.4f\n", name, static_cast<double>(grown) / 4'096 / records);
+}
+
+void run(bench::Run& run) {
+  const bench::Corpus corpus(7);
+  std::vector<loam::SetRecord> made;
+  loam::Delta state;
+  for (std::size_t i = 0; i < records; ++i) {
+    const loam::Dot dot{bench::actor_of(1), i + 1};
+    loam::Bytes record = bench::set_record(corpus, i);
+    made.push_back(loam::decode_set_record(record));
+    state.context.insert(dot);
+    state.live.emplace(dot, std::move(record));
+  }
+  const auto frames = bench::frames_of(state, {{bench::actor_of(1), bench::instance_of(1)}});
+  const auto open = [](const std::filesystem::path& dir) {
+    return loam::Memory::open({.dir = dir, .name = "counts", .federation = {}, .log = {}, .now_ms = {}});
+  };
+  const auto dir = run.fresh();
+  const auto other = run.fresh();
+  (void)open(dir);
+  (void)open(other);
+  {
+    const loam::Config config;
+    const loam::SegmentTable table;
+    loam::SharedStore store(dir / "shared", table, config, bench::instance_of(1), {});
+    counted("add", store.env(), [&] { work_add(store, made); });
+    counted("remove", store.env(), [&] { work_remove(store, made); });
+    work_add(store, made);
+    loam::SharedStore copy(other / "shared", table, config, bench::instance_of(2), {});
+    counted("join", copy.env(), [&] { work_join(copy, frames); });
+    const auto live = [](const loam::SharedStore& of) {
+      return of.read([&](const loam::SharedReader& reader) { return reader.segment(of.number(segment)).records; });
+    };
+    bench::require(live(store) == records && live(copy) == records, "records are missing");
+  }
+  auto memory = open(dir);
+  std::vector<std::string> ids;
+  for (const loam::SetRecord& each : made) ids.push_back(loam::element_of(segment, each.content).text());
+  for (int i = 0; i < 10; ++i) (void)memory.get(ids.front());  // the first ones make the index
+  const loam::lmdb::Env& env = *loam::lmdb::Env::open({.dir = dir / "shared", .tables = loam::shared_table_names()});
+  counted("get", env, [&] { bench::require(work_get(memory, ids) == records, "records are missing"); });
+  counted("list", env, [&] { bench::require(work_list(memory) == records, "records are missing"); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return bench::run_parts(argc, argv, "loam", {{"counts", run}});
+}
