@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace loam {
 namespace {
@@ -12,78 +13,86 @@ bool touches_from_below(const Range& lower, std::uint64_t counter) {
 
 }  // namespace
 
-// Not inline: where gcc 12 sees through them, it warns of reads that cannot happen.
-RangeSet::RangeSet() noexcept = default;
-RangeSet::RangeSet(const RangeSet& other) = default;
-RangeSet::RangeSet(RangeSet&& other) noexcept = default;
-RangeSet& RangeSet::operator=(const RangeSet& other) = default;
-RangeSet& RangeSet::operator=(RangeSet&& other) noexcept = default;
-RangeSet::~RangeSet() = default;
+// Behind all others, which it does not touch.
+void RangeSet::append(Range range) {
+  if (!many_.empty()) {
+    many_.push_back(range);
+  } else if (empty()) {
+    one_ = range;
+  } else {
+    many_ = {one_, range};
+    one_ = {};
+  }
+}
 
 void RangeSet::insert(Range range) {
   assert(range.first >= 1 && range.first <= range.last);
-  if (!ranges_.empty() && ranges_.back().first <= range.first) {  // the usual case: at the end
-    Range& back = ranges_.back();
-    if (touches_from_below(back, range.first)) {
-      back.last = std::max(back.last, range.last);
-    } else {
-      ranges_.push_back(range);
-    }
+  if (empty()) return append(range);
+  Range& back = many_.empty() ? one_ : many_.back();
+  if (back.first <= range.first) {  // the usual case: at the end
+    if (!touches_from_below(back, range.first)) return append(range);
+    back.last = std::max(back.last, range.last);
     return;
   }
-  auto at = std::partition_point(ranges_.begin(), ranges_.end(), [&](const Range& held) {
+  if (many_.empty()) many_ = {std::exchange(one_, {})};
+  auto at = std::partition_point(many_.begin(), many_.end(), [&](const Range& held) {
     return !touches_from_below(held, range.first);
   });
   auto stop = at;
-  while (stop != ranges_.end() &&
-         (stop->first <= range.last || stop->first == range.last + 1)) {
+  while (stop != many_.end() && (stop->first <= range.last || stop->first == range.last + 1)) {
     range.first = std::min(range.first, stop->first);
     range.last = std::max(range.last, stop->last);
     ++stop;
   }
-  at = ranges_.erase(at, stop);
-  ranges_.insert(at, range);
+  at = many_.erase(at, stop);
+  many_.insert(at, range);
+  if (many_.size() > 1) return;
+  one_ = many_.front();
+  many_.clear();
 }
 
 void RangeSet::insert(const RangeSet& other) {
   if (empty()) {
-    ranges_ = other.ranges_;
+    *this = other;
     return;
   }
   for (const Range& range : other) insert(range);
 }
 
+bool RangeSet::operator==(const RangeSet& other) const noexcept {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
+
 bool RangeSet::contains(std::uint64_t counter) const noexcept {
-  const auto at = std::partition_point(ranges_.begin(), ranges_.end(),
+  const auto at = std::partition_point(begin(), end(),
                                        [&](const Range& held) { return held.last < counter; });
-  return at != ranges_.end() && at->first <= counter;
+  return at != end() && at->first <= counter;
 }
 
 bool RangeSet::contains(const RangeSet& other) const noexcept {
   return std::all_of(other.begin(), other.end(), [&](const Range& range) {
-    const auto at =
-        std::partition_point(ranges_.begin(), ranges_.end(),
-                             [&](const Range& held) { return held.last < range.first; });
-    return at != ranges_.end() && at->first <= range.first && range.last <= at->last;
+    const auto at = std::partition_point(
+        begin(), end(), [&](const Range& held) { return held.last < range.first; });
+    return at != end() && at->first <= range.first && range.last <= at->last;
   });
 }
 
 std::uint64_t RangeSet::count() const noexcept {
   std::uint64_t total = 0;
-  for (const Range& range : ranges_) total += range.last - range.first + 1;
+  for (const Range& range : *this) total += range.last - range.first + 1;
   return total;
 }
 
 RangeSet RangeSet::minus(const RangeSet& other) const {
   RangeSet result;
   auto cut = other.begin();
-  for (const Range& range : ranges_) {
+  for (const Range& range : *this) {
     std::uint64_t first = range.first;
     while (cut != other.end() && cut->last < first) ++cut;
     auto inner = cut;
     bool swallowed = false;
     while (inner != other.end() && inner->first <= range.last) {
-      if (inner->first > first) result.ranges_.push_back({first, inner->first - 1});
+      if (inner->first > first) result.append({first, inner->first - 1});
       if (inner->last >= range.last) {
         swallowed = true;
         break;
@@ -91,7 +100,7 @@ RangeSet RangeSet::minus(const RangeSet& other) const {
       first = inner->last + 1;
       ++inner;
     }
-    if (!swallowed) result.ranges_.push_back({first, range.last});
+    if (!swallowed) result.append({first, range.last});
   }
   return result;
 }
@@ -103,7 +112,7 @@ RangeSet RangeSet::intersect(const RangeSet& other) const {
   while (left != end() && right != other.end()) {
     const std::uint64_t first = std::max(left->first, right->first);
     const std::uint64_t last = std::min(left->last, right->last);
-    if (first <= last) result.ranges_.push_back({first, last});
+    if (first <= last) result.append({first, last});
     (left->last < right->last) ? ++left : ++right;
   }
   return result;

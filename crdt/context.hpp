@@ -1,7 +1,8 @@
 #pragma once
 
-#include <boost/container/small_vector.hpp>
 #include <map>
+#include <span>
+#include <vector>
 
 #include "crdt/dot.hpp"
 
@@ -15,20 +16,12 @@ struct Range {
   auto operator<=>(const Range&) const = default;
 };
 
-/// Of an actor, nearly always one range, which then takes no allocation.
-using Ranges = boost::container::small_vector<Range, 1>;
-
 /// A set of counters of one actor as sorted ranges that neither overlap nor touch. Two equal sets
 /// have equal representations. A value; not shared between threads.
 class RangeSet {
  public:
-  RangeSet() noexcept;
-  RangeSet(const RangeSet& other);
-  RangeSet(RangeSet&& other) noexcept;
-  RangeSet& operator=(const RangeSet& other);
-  RangeSet& operator=(RangeSet&& other) noexcept;
-  ~RangeSet();
-  explicit RangeSet(Range range) : RangeSet() { ranges_.push_back(range); }
+  RangeSet() = default;
+  explicit RangeSet(Range range) : one_(range) {}
 
   void insert(Range range);
   void insert(std::uint64_t counter) { insert(Range{counter, counter}); }
@@ -36,25 +29,33 @@ class RangeSet {
 
   bool contains(std::uint64_t counter) const noexcept;
   bool contains(const RangeSet& other) const noexcept;
-  bool empty() const noexcept { return ranges_.empty(); }
+  bool empty() const noexcept { return one_.first == 0 && many_.empty(); }
 
   /// How many counters the set holds.
   std::uint64_t count() const noexcept;
 
   /// The highest counter; 0 when the set is empty.
-  std::uint64_t highest() const noexcept { return empty() ? 0 : ranges_.back().last; }
+  std::uint64_t highest() const noexcept { return empty() ? 0 : ranges().back().last; }
 
   RangeSet minus(const RangeSet& other) const;
   RangeSet intersect(const RangeSet& other) const;
 
-  const Ranges& ranges() const noexcept { return ranges_; }
-  auto begin() const noexcept { return ranges_.begin(); }
-  auto end() const noexcept { return ranges_.end(); }
+  /// A view that dies with the next change.
+  std::span<const Range> ranges() const noexcept {
+    if (many_.empty()) return {&one_, empty() ? std::size_t{0} : std::size_t{1}};
+    return many_;
+  }
+  const Range* begin() const noexcept { return ranges().data(); }
+  const Range* end() const noexcept { return ranges().data() + ranges().size(); }
 
-  bool operator==(const RangeSet&) const = default;
+  bool operator==(const RangeSet& other) const noexcept;
 
  private:
-  Ranges ranges_;
+  void append(Range range);
+
+  // Nearly every actor has one range, which then takes no allocation.
+  Range one_;                ///< the only one; zeros: there is none, or there are many
+  std::vector<Range> many_;  ///< all, when there are two or more; else empty
 };
 
 /// The set of dots that a replica, or a message, has accounted for: per actor a non-empty RangeSet.
