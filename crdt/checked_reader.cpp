@@ -82,7 +82,8 @@ BytesView CheckedReader::whole() {
       (void)octets();
     } else {
       const unsigned form = this->form();
-      const bool is_short = form < 0x80 || form >= 0xe0 || form <= 0xc3;
+      const bool is_short =
+          form < 0x80 || form >= 0xe0 || form == 0xc0 || form == 0xc2 || form == 0xc3;
       if (!is_short && (form < 0xcb || form > 0xd3)) reject();
       // 0xcb is a real, 0xcc to 0xcf and 0xd0 to 0xd3 are integers of 1, 2, 4 and 8 octets.
       (void)take(is_short ? 1 : form == 0xcb ? 9 : 1 + (std::size_t{1} << (form & 3U)));

@@ -1,4 +1,6 @@
-// The decoder of canonical msgpack never crashes, and accepts nothing that has another encoding.
+// The decoder of canonical msgpack never crashes, and accepts nothing that has another encoding. The walker
+// of checked octets agrees with it, and never reads past the end of others.
+#include "crdt/checked_reader.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "tests/fuzz/require.hpp"
@@ -18,6 +20,10 @@ bool is_canonical(loam::BytesView bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const loam::BytesView bytes{reinterpret_cast<const std::byte*>(data), size};
+  try {
+    loam::CheckedReader(bytes).skip();
+  } catch (const loam::Error&) {
+  }
   loam::Value value;
   try {
     value = loam::decode(bytes);
@@ -27,5 +33,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   test::require(is_canonical(bytes), "only one decoder accepts");
   test::require(loam::equal(loam::encode(value), bytes), "a value has two encodings");
+  test::require(loam::CheckedReader(bytes).value() == value, "the walker reads another value");
   return 0;
 }
