@@ -9,7 +9,7 @@ constexpr std::size_t text_length = 26;
 constexpr std::uint8_t no_digit = 0xff;
 
 // What each character stands for: both cases, and `o`, `i`, `l` for what they are mistaken for.
-constexpr std::array<std::uint8_t, 256> digits = [] {
+constexpr std::array<std::uint8_t, 256> digit_of = [] {
   std::array<std::uint8_t, 256> table{};
   table.fill(no_digit);
   for (std::size_t i = 0; i < alphabet.size(); ++i) {
@@ -50,7 +50,7 @@ std::optional<std::array<std::byte, 16>> from_base32(std::string_view text) {
   int bits = -2;
   std::size_t at = 0;
   for (const char c : text) {
-    const unsigned digit = digits[static_cast<unsigned char>(c)];
+    const unsigned digit = digit_of[static_cast<unsigned char>(c)];
     if (digit == no_digit) return std::nullopt;
     window = (window << 5) | digit;
     bits += 5;
