@@ -239,7 +239,7 @@ TEST_CASE("the cost of removals without a journal: 20 octets each, three round t
       CHECK(cost.octets <= 20 * removals + 1'024 + states);
       CHECK(cost.round_trips <= 3);
       CHECK(cost.rows <= 6 * (records + 2 * actors) + 400);
-      CHECK(cost.allocations <= 16 * removals + 30 * actors + 1'500);
+      CHECK(cost.allocations <= 16 * removals + 12 * actors + 1'500);
     }
   }
 }
@@ -260,7 +260,7 @@ TEST_CASE("the cost of removals on both sides without a journal: 50 octets each 
       CHECK(cost.records == 0);
       CHECK(cost.octets <= 50 * (3 * removals + 1) + 16'384);
       CHECK(cost.round_trips <= 4);
-      CHECK(cost.allocations <= 16 * (3 * removals + 1) + 30 * actors + 1'500);
+      CHECK(cost.allocations <= 16 * (3 * removals + 1) + 12 * actors + 1'500);
     }
   }
 }
