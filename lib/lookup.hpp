@@ -21,7 +21,6 @@ class AuthorNames {
   const std::string& of(const SharedReader& reader, const InstanceId& instance);
 
  private:
-  const Core& core_;
   SegmentNumber registry_;
   std::map<InstanceId, std::string> names_;
 };
