@@ -106,6 +106,10 @@ class ReadTxn {
   /// The number of the transaction whose state this is.
   std::uint64_t number() const noexcept;
 
+  /// How often this process had reopened the environment after a failed commit. Between two such a
+  /// number stands for one state; a state that was read and then lost shares its number with another.
+  std::uint64_t reopenings() const noexcept;
+
  protected:
   friend class Env;
   friend class Cursor;

@@ -27,9 +27,9 @@ namespace {
   damaged(file, std::to_string(size) + " octets, its " + who + " " + needed);
 }
 
-std::uint64_t size_of(const Descriptor& file, const std::filesystem::path& path) {
+std::uint64_t size_of(int file, const std::filesystem::path& path) {
   struct stat status {};
-  if (fstat(file.number(), &status) != 0) throw_errno(errno, path.string() + ": cannot look at it");
+  if (fstat(file, &status) != 0) throw_errno(errno, path.string() + ": cannot look at it");
   return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -41,9 +41,9 @@ Bytes read_meta_octets(int file, const std::filesystem::path& path, std::uint64_
   return page;
 }
 
-format::MetaPage read_meta(const Descriptor& file, const std::filesystem::path& path,
+format::MetaPage read_meta(int file, const std::filesystem::path& path,
                            std::uint64_t offset) {
-  const Bytes page = read_meta_octets(file.number(), path, offset);
+  const Bytes page = read_meta_octets(file, path, offset);
   if (page.size() < sizeof(format::MetaPage)) {
     too_short(path, size_of(file, path), "two meta pages", "need more");
   }
@@ -70,8 +70,8 @@ void check_short_file(const std::filesystem::path& path, std::uint64_t size, std
 DataFile check_once(const std::filesystem::path& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (file.number() < 0) throw_errno(errno, path.string() + ": cannot open it");
-  const format::MetaPage first = read_meta(file, path, 0);
-  const format::MetaPage second = read_meta(file, path, first.free.page_octets);
+  const format::MetaPage first = read_meta(file.number(), path, 0);
+  const format::MetaPage second = read_meta(file.number(), path, first.free.page_octets);
   if (first.free.page_octets != second.free.page_octets) {
     damaged(path, "its meta pages disagree about the page size");
   }
@@ -82,7 +82,7 @@ DataFile check_once(const std::filesystem::path& path) {
     damaged(path, fault.what());
   }
   // The size is asked for last: a live writer extends the file before it writes a meta page.
-  const std::uint64_t size = size_of(file, path);
+  const std::uint64_t size = size_of(file.number(), path);
   const std::uint64_t page = newer.free.page_octets;
   if (newer.last_page >= size / page) check_short_file(path, size, (newer.last_page + 1) * page);
   return {newer.map_octets};
@@ -124,7 +124,7 @@ void make_lock_file(const std::filesystem::path& dir) {
   const auto path = dir / "lock.mdb";
   const Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.number() < 0) throw_errno(errno, path.string() + ": cannot open it");
-  const std::uint64_t size = size_of(file, path);
+  const std::uint64_t size = size_of(file.number(), path);
   const auto octets = static_cast<off_t>(size == 0 ? lock_file_octets : size);
   const int code = posix_fallocate(file.number(), 0, octets);
   if (code != 0 && code != EOPNOTSUPP && code != EINVAL) {
@@ -146,7 +146,10 @@ void forget_cached(const std::filesystem::path& file) noexcept {
   (void)posix_fadvise(open_file.number(), 0, 0, POSIX_FADV_DONTNEED);
 }
 
-void rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64_t page_octets) {
+bool rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64_t page_octets,
+                        std::uint64_t newest) {
+  // LMDB takes the meta page of a transaction by its number, and looks at no other.
+  if (read_meta(file, path, (newest % 2) * page_octets).transaction != newest) return false;
   for (const std::uint64_t offset : {std::uint64_t{0}, page_octets}) {
     const Bytes page = read_meta_octets(file, path, offset);
     const auto written = pwrite(file, page.data(), page.size(), static_cast<off_t>(offset));
@@ -154,6 +157,7 @@ void rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64
     throw_errno(written < 0 ? errno : ENOSPC, path.string() + ": cannot write a meta page");
   }
   if (fdatasync(file) != 0) throw_errno(errno, path.string() + ": cannot sync it");
+  return true;
 }
 
 Descriptor open_directory(const std::filesystem::path& dir, bool make) {

@@ -45,8 +45,10 @@ DataFile check_data_file(const std::filesystem::path& dir);
 /// written: the next read comes from the disk.
 void forget_cached(const std::filesystem::path& file) noexcept;
 
-/// Writes both meta pages of an open data file anew, as they are, and syncs it. Nobody else writes
-/// meanwhile; `path` is its name. Throws Error(failed), Error(damaged).
-void rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64_t page_octets);
+/// Writes both meta pages of an open data file anew, as they are, and syncs it. False, and nothing is
+/// written: the page of the transaction `newest` is not there, which is the last that LMDB knows of.
+/// Nobody else writes meanwhile; `path` is the file's name. Throws Error(failed), Error(damaged).
+bool rewrite_meta_pages(int file, const std::filesystem::path& path, std::uint64_t page_octets,
+                        std::uint64_t newest);
 
 }  // namespace loam::lmdb

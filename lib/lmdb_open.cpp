@@ -29,7 +29,11 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
     page_octets_ = shape.ms_psize;
     octets_max = whole_pages(octets_max);
     // What was read must be what a power failure leaves, also where the last writer was in trouble.
-    was_left ? make_meta_durable() : check(mdb_env_sync(env, 1), "cannot sync it");
+    if (!was_left) {
+      check(mdb_env_sync(env, 1), "cannot sync it");
+    } else if (!make_meta_durable()) {
+      refuse_older();
+    }
     int dead = 0;
     check(mdb_reader_check(env, &dead), "cannot clear stale readers");
     open_tables(options);
@@ -51,24 +55,35 @@ EnvState::~EnvState() {
 void EnvState::reopen() {
   const std::lock_guard alone(gate_);
   if (lost_ && lost_->code() == ErrorCode::damaged) throw Error(*lost_);
+  ++reopenings;
+  if (!lost_ && is_verified_) is_verified_ = make_meta_durable();
   if (lost_ || !is_verified_) {
-    lost_.emplace(ErrorCode::failed, "store " + dir.string() + ": closed after a commit failed");
-    close_handle();
-    try {
-      open_verified();
-    } catch (const Error& error) {
-      close_handle();
-      lost_.emplace(error);
-      throw;
-    } catch (...) {
-      close_handle();
-      throw;
-    }
-    lost_.reset();
-    is_verified_ = true;
+    close_and_verify();
+    if (!make_meta_durable()) refuse_older();
   }
-  make_meta_durable();
   failed = false;
+}
+
+void EnvState::close_and_verify() {
+  lost_.emplace(ErrorCode::failed, "store " + dir.string() + ": closed after a commit failed");
+  close_handle();
+  try {
+    open_verified();
+  } catch (const Error& error) {
+    close_handle();
+    lost_.emplace(error);
+    throw;
+  } catch (...) {
+    close_handle();
+    throw;
+  }
+  lost_.reset();
+  is_verified_ = true;
+}
+
+// The lock file, which lives as long as any process has it open, knows of a later commit.
+void EnvState::refuse_older() const {
+  raise(EIO, "has lost its newest commit; it can be written again when no process has it open");
 }
 
 void EnvState::close_handle() noexcept {
@@ -113,18 +128,21 @@ MDB_txn* EnvState::begin_while_alone(unsigned flags) {
 
 // A meta page that the disk was said to have refused may be on it all the same, or not be on it
 // although the kernel takes it for written. Both are written again as they are, so that they are on
-// the disk as everybody reads them. Nobody else writes meanwhile: the transaction excludes it.
-void EnvState::make_meta_durable() {
+// the disk as everybody reads them. Nobody else writes meanwhile: the transaction excludes it. False:
+// the disk has brought back what stood there before the newest commit.
+bool EnvState::make_meta_durable() {
   MDB_txn* const txn = begin_while_alone(0);
   int file = -1;
+  bool is_there = false;
   try {
     check(mdb_env_get_fd(env, &file), "has no descriptor");
-    rewrite_meta_pages(file, dir / "data.mdb", page_octets_);
+    is_there = rewrite_meta_pages(file, dir / "data.mdb", page_octets_, mdb_txn_id(txn) - 1);
   } catch (...) {
     mdb_txn_abort(txn);
     throw;
   }
   mdb_txn_abort(txn);
+  return is_there;
 }
 
 // What the kernel held of the file when the machine went down may be there in part. A process that

@@ -104,6 +104,7 @@ struct EnvState {
   bool map_full = false;            ///< a put of the running transaction found no room; writer only
   std::atomic<bool> failed{false};  ///< a commit failed, and it could not be reopened since
   std::atomic<std::uint64_t> refused{0};  ///< commits that the disk refused
+  std::uint64_t reopenings = 0;           ///< calls of reopen(); changed alone at the gate
   pid_t process;
   MDB_env* env = nullptr;
 
@@ -118,7 +119,9 @@ struct EnvState {
   void close_handle() noexcept;
   void open_verified();
   MDB_txn* begin_while_alone(unsigned flags);
-  void make_meta_durable();
+  void close_and_verify();
+  bool make_meta_durable();
+  [[noreturn]] void refuse_older() const;
   void fill_file();
   void resize(std::uint64_t octets);
   std::uint64_t whole_pages(std::uint64_t octets) const;

@@ -101,6 +101,8 @@ std::uint64_t ReadTxn::number() const noexcept {
   return mdb_txn_id(static_cast<MDB_txn*>(handle_));
 }
 
+std::uint64_t ReadTxn::reopenings() const noexcept { return env_->reopenings; }
+
 std::uint64_t ReadTxn::count(Table table) const {
   MDB_stat shape{};
   env_->check(mdb_stat(txn_of(handle_), table_of(*env_, table), &shape), "cannot count");

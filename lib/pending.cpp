@@ -113,10 +113,12 @@ void for_pending_between(const lmdb::ReadTxn& txn, SegmentNumber segment, const 
 
 void PendingIndex::follow(const lmdb::ReadTxn& txn) {
   const PendingState now = read_pending_state(txn);
-  if (now == state_) return;
-  if (now.folds != state_.folds || now.rows < state_.rows) {
+  const bool is_sure = reopenings_ == txn.reopenings();  // else what was read may be lost
+  if (now == state_ && is_sure) return;
+  if (!is_sure || now.folds != state_.folds || now.rows < state_.rows) {
     sequences_.clear();
     state_ = {};
+    reopenings_ = txn.reopenings();
   }
   for_pending(txn, state_.rows, [&](const ElementEntry& entry) {
     sequences_.emplace(Key{entry.segment, entry.element}, entry.sequence);
@@ -143,18 +145,18 @@ void SharedPendingIndex::find(const lmdb::ReadTxn& txn, SegmentNumber segment,
                               const ElementId& element,
                               std::vector<std::uint64_t>& sequences) const {
   if (lookups_.load(std::memory_order_relaxed) >= lookups_by_row) {
-    const std::uint64_t number = txn.number();
+    const std::pair snapshot{txn.reopenings(), txn.number()};
     {
       const std::shared_lock lock(mutex_);
-      if (followed_ == number) return index_.find(segment, element, sequences);
+      if (followed_ == snapshot) return index_.find(segment, element, sequences);
     }
     const std::lock_guard lock(mutex_);
-    if (followed_ < number) {
+    if (followed_ < snapshot) {
       index_.follow(txn);
-      followed_ = number;
+      followed_ = snapshot;
     }
     // A snapshot from before the last fold has a list of its own.
-    if (followed_ == number || read_pending_state(txn).folds == index_.state().folds) {
+    if (followed_ == snapshot || read_pending_state(txn).folds == index_.state().folds) {
       return index_.find(segment, element, sequences);
     }
   }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <shared_mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lib/layout.hpp"
@@ -60,7 +61,8 @@ void for_pending_between(const lmdb::ReadTxn& txn, SegmentNumber segment, const 
 /// one commit's. One thread.
 class PendingIndex {
  public:
-  /// Takes over what a transaction sees: only the new rows, when nothing was folded since.
+  /// Takes over what a transaction sees: only the new rows, when nothing was folded since and what is
+  /// known was not lost to a failing disk.
   void follow(const lmdb::ReadTxn& txn);
 
   const PendingState& state() const noexcept { return state_; }
@@ -84,6 +86,7 @@ class PendingIndex {
   };
 
   PendingState state_;
+  std::uint64_t reopenings_ = 0;  ///< of the environment, when `state_` was read
   std::unordered_multimap<Key, std::uint64_t, KeyHash> sequences_;
 };
 
@@ -98,7 +101,8 @@ class SharedPendingIndex {
  private:
   mutable std::shared_mutex mutex_;
   mutable PendingIndex index_;
-  mutable std::uint64_t followed_ = 0;  ///< the newest transaction that the index has the list of
+  /// Reopenings and number of the newest transaction that the index has the list of.
+  mutable std::pair<std::uint64_t, std::uint64_t> followed_{};
   mutable std::atomic<int> lookups_{0};
 };
 

@@ -10,6 +10,7 @@
 #include "crdt/record.hpp"
 #include "lib/committer.hpp"
 #include "lib/lmdb.hpp"
+#include "lib/pending.hpp"
 #include "tests/crash/disk_watch.hpp"
 #include "tests/crash/stores.hpp"
 #include "tests/lib/scratch.hpp"
@@ -187,6 +188,100 @@ TEST_CASE("what the disk refused may be there all the same, so it is not tried a
   committer.commit({add, other});
   CHECK(ended == std::vector<std::optional<ErrorCode>>{std::nullopt});
   CHECK(test::walk(shared) == "");
+}
+
+// What a disk still has of a commit that it refused, when the kernel forgets what it was told to write.
+class OldMeta {
+ public:
+  explicit OldMeta(std::filesystem::path file)
+      : file_(std::move(file)), octets_(test::read_file(file_).substr(0, 2 * 4'096)) {}
+
+  void bring_back() const {
+    const int descriptor = ::open(file_.c_str(), O_WRONLY | O_CLOEXEC);
+    REQUIRE(descriptor >= 0);
+    CHECK(::pwrite(descriptor, octets_.data(), octets_.size(), 0) ==
+          static_cast<ssize_t>(octets_.size()));
+    ::close(descriptor);
+  }
+
+ private:
+  std::filesystem::path file_;
+  std::string octets_;
+};
+
+// A store, and batches of elements that its index keeps pending.
+struct Indexed {
+  Bytes content(int batch, std::size_t i) const {
+    return encode(Map{{"payload", Map{{"text", std::to_string(batch) + " " + std::to_string(i)}}},
+                      {"type", "lesson"}});
+  }
+
+  bool add(int batch) {
+    bool is_stored = false;
+    Job job;
+    job.shared = [&](SharedBatch& into) {
+      for (std::size_t i = 0; i < count; ++i) into.add(segment, content(batch, i), encode(Map{}));
+    };
+    job.done = [&](std::exception_ptr failure) { is_stored = !failure; };
+    committer.commit({job});
+    return is_stored;
+  }
+
+  // How many of a batch a reader finds by their ids.
+  std::size_t found(int batch) const {
+    return shared.read([&](const SharedReader& reader) {
+      std::size_t has = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        has += reader.has_dots(segment, element_of("lessons_learned", content(batch, i))) ? 1 : 0;
+      }
+      return has;
+    });
+  }
+
+  static constexpr std::size_t count = pending_entries_min + 4;
+  Scratch scratch{test::memory_directory()};
+  SegmentTable table;
+  Config config;
+  SharedStore shared{scratch / "shared", table, config, InstanceId{}, StoreIdentity{"alpha", {}}};
+  PrivateStore priv{scratch / "private", table, config};
+  Committer committer{shared, priv, [] { return 1'000; }, [] {}};
+  SegmentNumber segment = shared.number("lessons_learned");
+};
+
+TEST_CASE("readers do not trust an index of what a failing disk has lost") {
+  Indexed store;
+  REQUIRE(store.add(0));
+  const OldMeta before(store.scratch / "shared" / "data.mdb");
+  DiskWatch watch(store.scratch.path(),
+                  {.call = Fault::Call::meta_lost, .number = 1, .code = EIO, .lasts = true});
+  REQUIRE(!store.add(1));
+  REQUIRE(!store.shared.env().is_writable());
+  REQUIRE(store.found(1) == Indexed::count);  // read, though nobody was told that it is durable
+  watch.heal();
+  before.bring_back();
+  REQUIRE(store.add(2));  // under the number that the lost commit had, in the place of its rows
+  CHECK(store.found(0) == Indexed::count);
+  CHECK(store.found(1) == 0);
+  CHECK(store.found(2) == Indexed::count);
+  CHECK(test::walk(store.shared) == "");
+}
+
+TEST_CASE("an older state that a failing disk brings back is not written over while its newest is known") {
+  Indexed store;
+  REQUIRE(store.add(0));
+  REQUIRE(store.add(1));
+  const OldMeta before(store.scratch / "shared" / "data.mdb");
+  DiskWatch watch(store.scratch.path(),
+                  {.call = Fault::Call::meta_lost, .number = 1, .code = EIO, .lasts = true});
+  REQUIRE(!store.add(2));
+  watch.heal();
+  before.bring_back();
+  // LMDB would go on from the state before the last acknowledged one.
+  REQUIRE(store.add(3));
+  CHECK(store.found(0) == Indexed::count);
+  CHECK(store.found(1) == Indexed::count);
+  CHECK(store.found(3) == Indexed::count);
+  CHECK(test::walk(store.shared) == "");
 }
 
 }  // namespace

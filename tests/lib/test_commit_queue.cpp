@@ -2,8 +2,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <future>
 #include <latch>
+#include <thread>
 
 #include "crdt/codec.hpp"
 #include "lib/commit_queue.hpp"
@@ -374,6 +376,52 @@ TEST_CASE("a pending part that has grown is folded by the commit that makes it t
   }
   CHECK(stores.records() == jobs * each);
   CHECK(stores.has("0/0"));
+  CHECK(test::walk(stores.shared) == "");
+}
+
+TEST_CASE("any reader finds what was stored before it began, while the index grows and is folded") {
+  Stores stores;
+  constexpr int jobs = 24;
+  constexpr int each = 20;  // enough that they are kept pending
+  const auto text = [](int job, int i) { return std::to_string(job) + "/" + std::to_string(i); };
+  std::atomic<int> stored{0};  // jobs
+  std::atomic<int> missed{0};
+  std::atomic<int> found_too_early{0};
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 3; ++reader) {
+    readers.emplace_back([&, reader] {
+      for (int round = reader; stored < jobs; ++round) {
+        const int sure = stored;
+        stores.shared.read([&](const SharedReader& snapshot) {
+          const auto has = [&](int job) {
+            return snapshot.has_dots(stores.lessons(),
+                                     element_of(set_segment, content_of(text(job, round % each))));
+          };
+          const std::uint64_t records = snapshot.segment(stores.lessons()).records;
+          // Others go on meanwhile, with later snapshots.
+          for (int job = 0; job < sure; ++job) missed += has(job) ? 0 : 1;
+          found_too_early += has(static_cast<int>(records) / each) ? 1 : 0;
+        });
+      }
+    });
+  }
+  for (int number = 0; number < jobs; ++number) {
+    Job job;
+    job.shared = [&, number](SharedBatch& batch) {
+      for (int i = 0; i < each; ++i) {
+        batch.add(stores.lessons(), content_of(text(number, i)), meta_of(""));
+      }
+    };
+    stores.submit(std::move(job)).get();
+    ++stored;
+    if (number % 4 != 3) continue;
+    Job fold;
+    fold.shared = [](SharedBatch& batch) { batch.fold(); };
+    stores.submit(std::move(fold)).get();
+  }
+  for (std::thread& reader : readers) reader.join();
+  CHECK(missed == 0);
+  CHECK(found_too_early == 0);
   CHECK(test::walk(stores.shared) == "");
 }
 

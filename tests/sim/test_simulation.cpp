@@ -159,6 +159,11 @@ TEST_CASE("every promise holds while stores crash, links break and clocks lie") 
   const std::uint64_t count = wanted_seeds();
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     if (!holds(runner, seed, markers)) FAIL("seed ", seed);
+    const std::uint64_t done = seed - first + 1;
+    if (done % seeds_by_default == 0 && done < count) {
+      std::fprintf(stderr, "%llu of %llu seeds held\n", static_cast<unsigned long long>(done),
+                   static_cast<unsigned long long>(count));
+    }
   }
   if (first == 1 && count >= seeds_by_default) {
     for (const char* marker : markers_expected) {
