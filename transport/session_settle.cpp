@@ -75,7 +75,7 @@ void Session::Impl::settle_round() {
 void Session::Impl::ask_states() {
   comparing_states_ = true;
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
-    if (!exchanges_[i].is_shared()) continue;
+    if (!exchanges_[i].is_shared() || exchanges_[i].is_still_equal()) continue;
     awaited_states_.insert(i);
     exchanges_[i].say_state({.wanted = true}, out_);
     awaiting_answer_ = true;
