@@ -351,6 +351,7 @@ Bytes encode(const Value& value) {
 
 Bytes encode(const Map& map) {
   Bytes out;
+  out.reserve(256);  // enough for most payloads: else it would grow six times
   Writer writer(out);
   write_map(writer, map);
   return out;

@@ -7,58 +7,70 @@
 #include "crdt/checked_reader.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "crdt/map_writer.hpp"
 
 namespace loam {
 namespace {
-
-Array texts(const std::vector<std::string>& list) { return {list.begin(), list.end()}; }
 
 void put_text(Map& map, const char* key, const std::string& text) {
   if (!text.empty()) map[key] = text;
 }
 
-Map provenance_map(const PacketProvenance& from) {
-  Map map;
-  put_text(map, "parent_packet", from.parent_packet);
-  put_text(map, "source", from.source);
-  put_text(map, "source_agent", from.source_agent);
-  put_text(map, "tool", from.tool);
-  return map;
+void put_text(MapWriter& map, std::string_view key, const std::string& text) {
+  if (!text.empty()) map.text(key, text);
 }
 
-Map lineage_map(const Lineage& from) {
-  Map map;
-  if (!from.parent_ids.empty()) map["parent_ids"] = texts(from.parent_ids);
-  put_text(map, "derivation_type", from.derivation_type);
-  if (from.generation != 0) map["generation"] = from.generation;
-  return map;
+void put_texts(MapWriter& map, std::string_view key, const std::vector<std::string>& texts) {
+  if (texts.empty()) return;
+  Writer& list = map.entry(key).array(texts.size());
+  for (const std::string& text : texts) list.text(text);
 }
 
-Map meta_map(const PacketEnvelope& packet, const std::vector<ElementId>& supersedes) {
-  Map meta;
-  if (packet.timestamp_ms != 0) meta["at"] = packet.timestamp_ms;
-  if (packet.confidence) {
-    Map confidence{{"score", packet.confidence->score}};
-    put_text(confidence, "rationale", packet.confidence->rationale);
-    meta["confidence"] = std::move(confidence);
-  }
-  if (packet.expires_at_ms != 0) meta["expires"] = packet.expires_at_ms;
-  if (Map lineage = lineage_map(packet.lineage); !lineage.empty()) {
-    meta["lineage"] = std::move(lineage);
-  }
-  if (!packet.metadata.empty()) meta["metadata"] = packet.metadata;
-  if (packet.packet_id) meta["packet"] = copy_of(packet.packet_id->view());
-  if (Map provenance = provenance_map(packet.provenance); !provenance.empty()) {
-    meta["provenance"] = std::move(provenance);
-  }
+void put_map(MapWriter& map, std::string_view key, const MapWriter& inner) {
+  if (!inner.empty()) map.encoded(key, inner.octets());
+}
+
+void put_confidence(MapWriter& map, std::string_view key, const Confidence& confidence) {
+  MapWriter inner;
+  put_text(inner, "rationale", confidence.rationale);
+  inner.entry("score").real(confidence.score);
+  put_map(map, key, inner);
+}
+
+void put_lineage(MapWriter& map, std::string_view key, const Lineage& from) {
+  MapWriter inner;
+  put_text(inner, "derivation_type", from.derivation_type);
+  if (from.generation != 0) inner.entry("generation").integer(from.generation);
+  put_texts(inner, "parent_ids", from.parent_ids);
+  put_map(map, key, inner);
+}
+
+void put_provenance(MapWriter& map, std::string_view key, const PacketProvenance& from) {
+  MapWriter inner;
+  put_text(inner, "parent_packet", from.parent_packet);
+  put_text(inner, "source", from.source);
+  put_text(inner, "source_agent", from.source_agent);
+  put_text(inner, "tool", from.tool);
+  put_map(map, key, inner);
+}
+
+// What is absent has no entry.
+Bytes meta_octets(const PacketEnvelope& packet, const std::vector<ElementId>& supersedes) {
+  MapWriter meta;
+  if (packet.timestamp_ms != 0) meta.entry("at").integer(packet.timestamp_ms);
+  if (packet.confidence) put_confidence(meta, "confidence", *packet.confidence);
+  if (packet.expires_at_ms != 0) meta.entry("expires").integer(packet.expires_at_ms);
+  put_lineage(meta, "lineage", packet.lineage);
+  if (!packet.metadata.empty()) meta.encoded("metadata", encode(packet.metadata));
+  if (packet.packet_id) meta.entry("packet").octets(packet.packet_id->view());
+  put_provenance(meta, "provenance", packet.provenance);
   if (!supersedes.empty()) {
-    Array ids;
-    for (const ElementId& id : supersedes) ids.emplace_back(copy_of(id.view()));
-    meta["supersedes"] = std::move(ids);
+    Writer& list = meta.entry("supersedes").array(supersedes.size());
+    for (const ElementId& id : supersedes) list.octets(id.view());
   }
-  if (!packet.tags.empty()) meta["tags"] = texts(packet.tags);
+  put_texts(meta, "tags", packet.tags);
   put_text(meta, "thread", packet.thread_id);
-  return meta;
+  return meta.octets();
 }
 
 // What other instances wrote may be of any type: what is of another than expected counts as absent.
@@ -180,10 +192,10 @@ std::string_view default_type(std::string_view segment) noexcept {
 PacketParts parts_of(const PacketEnvelope& packet, const Segment& segment,
                      const std::vector<ElementId>& supersedes) {
   const bool names_segment = packet.packet_type.rfind("memory_", 0) == 0;
-  const std::string type =
-      names_segment ? std::string(default_type(segment.name)) : packet.packet_type;
-  PacketParts parts{encode(Map{{"payload", packet.payload}, {"type", type}}),
-                    encode(meta_map(packet, supersedes))};
+  MapWriter content;
+  content.encoded("payload", encode(packet.payload));
+  content.text("type", names_segment ? default_type(segment.name) : std::string_view(packet.packet_type));
+  PacketParts parts{content.octets(), meta_octets(packet, supersedes)};
   const Bytes whole = encode(SetRecord{Hlc{~std::uint64_t{0}}, parts.content, parts.meta});
   if (whole.size() > record_octets_max) {
     throw Error(ErrorCode::limit, "record: " + std::to_string(whole.size()) + " octets, limit " +

@@ -51,7 +51,7 @@ PendingState read_pending_state(const lmdb::ReadTxn& txn) {
 
 void append_pending(lmdb::WriteTxn& txn, std::vector<ElementEntry> entries) {
   if (entries.empty()) return;
-  std::sort(entries.begin(), entries.end());
+  if (!std::is_sorted(entries.begin(), entries.end())) std::sort(entries.begin(), entries.end());
   PendingState state = read_pending_state(txn);
   for (std::size_t first = 0; first < entries.size(); first += row_entries_max) {
     const std::size_t count = std::min(row_entries_max, entries.size() - first);

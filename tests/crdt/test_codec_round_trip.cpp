@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "crdt/map_writer.hpp"
 #include "tests/crdt/codec_samples.hpp"
 #include "tests/support/forall.hpp"
 
@@ -122,6 +123,23 @@ TEST_CASE("the writer makes the bytes of the value") {
   Bytes out;
   loam::Writer(out).array(4).number(300).map(1).text("k").nil().real(0.5).octets(from_hex("01"));
   CHECK(out == loam::encode(Value(Array{300, Map{{"k", nullptr}}, 0.5, from_hex("01")})));
+}
+
+TEST_CASE("a map that is written entry by entry has the bytes of the map") {
+  test::forall("map", 2'000, [](Gen& gen) {
+    Map map;
+    loam::MapWriter writer;
+    for (std::size_t size = gen.below(40); map.size() < size;) map[gen.text(12)] = gen.value(2);
+    for (const auto& [key, value] : map) {
+      if (gen.coin()) {
+        writer.encoded(key, loam::encode(value));
+      } else {
+        writer.entry(key).value(value);
+      }
+    }
+    REQUIRE(writer.empty() == map.empty());
+    REQUIRE(writer.octets() == loam::encode(map));
+  });
 }
 
 TEST_CASE("what canonical msgpack cannot hold is not encoded") {
