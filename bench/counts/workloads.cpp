@@ -45,6 +45,11 @@ constexpr std::size_t records = 2'000;
   return found;
 }
 
+// What the caller's thread does of a write: the writer's part is counted below.
+[[gnu::noinline]] void work_write(loam::Memory& memory, const std::vector<loam::PacketEnvelope>& packets) {
+  (void)memory.write(packets);
+}
+
 [[gnu::noinline]] std::size_t work_list(const loam::Memory& memory) {
   loam::ListQuery query{.segment = segment, .limit = 500, .cursor = {}};
   std::size_t found = 0;
@@ -135,6 +140,11 @@ void run(bench::Run& run) {
       return of.read([&](const loam::SharedReader& reader) { return reader.segment(of.number(segment)).records; });
     };
     bench::require(live(store) == records && live(copy) == records, "records are missing");
+  }
+  {
+    auto memory = open(run.fresh());
+    const auto packets = corpus.packets(0, records);
+    work_write(memory, packets);
   }
   auto memory = open(dir);
   std::vector<std::string> ids;
