@@ -1,5 +1,6 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "crdt/hash_tree.hpp"
 
 // Taking a decoded value apart.
 namespace loam {
@@ -46,5 +47,6 @@ template StoreId as_id<StoreId>(const Value&, const char*);
 template ElementId as_id<ElementId>(const Value&, const char*);
 template PacketId as_id<PacketId>(const Value&, const char*);
 template ContentHash as_id<ContentHash>(const Value&, const char*);
+template TreeHash as_id<TreeHash>(const Value&, const char*);
 
 }  // namespace loam

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <vector>
+
+#include "crdt/actor_claim.hpp"
+#include "crdt/clock.hpp"
+#include "crdt/context.hpp"
+#include "crdt/hash_tree.hpp"
+#include "crdt/key.hpp"
+
+namespace loam {
+
+/// Most records of one batch.
+inline constexpr std::uint32_t batch_records_max = 256;
+
+/// Most dots of a registry frontier in a batch, and most ranges of what it supersedes.
+inline constexpr std::size_t batch_frontier_max = 64;
+inline constexpr std::size_t batch_superseded_max = 1'024;
+
+/// What an author says of the records that one commit wrote in one segment, and signs once: `count` dots of
+/// `actor` from `first` on. The records stand beside it, as many as are still live.
+///
+/// Encoded as a canonical array [1, federation, segment, author, nonce, actor, first, count, stamp, frontier
+/// ([actor, counter]…), root, superseded ([actor, ranges]…)]. What is signed is what is stored and sent.
+struct Batch {
+  FederationId federation;
+  std::string segment;
+  ActorClaim claim;  ///< of `actor`; its author signs
+  ActorId actor;
+  std::uint64_t first = 0;     ///< counter of the first record; from 1
+  std::uint32_t count = 0;     ///< 1 to `batch_records_max`
+  Hlc stamp;                   ///< the greatest of the records
+  std::vector<Dot> frontier;   ///< the newest assignments of the registry that the author had seen; ascending
+  TreeHash root;               ///< of the tree over the content hashes of the records, in their order
+  Context superseded;          ///< of a governed segment: the assignments that these supersede
+
+  bool operator==(const Batch&) const = default;
+
+  bool has(const Dot& dot) const noexcept {
+    return dot.actor == actor && dot.counter >= first && dot.counter - first < count;
+  }
+};
+
+Bytes encode(const Batch& batch);
+
+/// Throws Error(invalid) for anything but what `encode` makes, and for a claim that is not true of the actor;
+/// Error(limit) beyond the limits.
+Batch decode_batch(BytesView octets);
+
+/// A batch as it is stored and sent.
+struct SignedBatch {
+  Bytes octets;
+  Signature signature;
+
+  bool operator==(const SignedBatch&) const = default;
+};
+
+/// The purpose of a batch's signature.
+inline constexpr std::string_view batch_domain = "loam batch 1";
+
+/// Whether the holder of the key signed the batch. Any thread.
+bool is_signed_by(const PublicKey& key, const SignedBatch& batch);
+
+/// The live records of a batch with what stands for the dead ones. `live` has places from 0, ascending.
+struct BatchRecords {
+  std::vector<TreeLeaf> live;
+  std::vector<TreeHash> rest;
+};
+
+/// Whether those are records that the author signed, all of them.
+bool are_of(const Batch& batch, const BatchRecords& records);
+
+}  // namespace loam
