@@ -1,0 +1,264 @@
+#include "crdt/registry.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "crdt/hash.hpp"
+
+namespace loam {
+namespace {
+
+using Places = std::vector<std::size_t>;  // of assignments in the log
+using Part = std::vector<bool>;           // of the log
+
+bool is_revocation(const RegistryAssignment& assignment) {
+  return assignment.entry.status == InstanceStatus::revoked;
+}
+
+bool is_newer(const RegistryAssignment& left, const RegistryAssignment& right) {
+  if (left.stamp != right.stamp) return right.stamp < left.stamp;
+  return right.dot < left.dot;
+}
+
+void restrict_to(InstanceEntry& entry, const InstanceEntry& other) {
+  entry.role = std::min(entry.role, other.role);
+  entry.status = std::max(entry.status, other.status);
+  entry.voter = entry.voter && other.voter;
+  std::map<std::string, Permissions> both;
+  for (const auto& [segment, letters] : entry.permissions) {
+    const auto at = other.permissions.find(segment);
+    if (at == other.permissions.end()) continue;
+    const Permissions common{static_cast<std::uint8_t>(letters.bits & at->second.bits)};
+    if (!common.empty()) both.emplace(segment, common);
+  }
+  entry.permissions = std::move(both);
+}
+
+// Each segment's dots as far as both fences leave them.
+void restrict_fence(Fence& fence, const Fence& other) {
+  Fence both;
+  for (const auto& [segment, seen] : fence) {
+    const auto at = other.find(segment);
+    if (at == other.end()) continue;
+    Context common;
+    for (const auto& [actor, counters] : seen) {
+      const RangeSet left = counters.intersect(at->second.of(actor));
+      if (!left.empty()) common.insert(actor, left);
+    }
+    if (!common.empty()) both.emplace(segment, std::move(common));
+  }
+  fence = std::move(both);
+}
+
+bool leaves(const Fence& fence, std::string_view segment, const Dot& dot) {
+  const auto at = fence.find(std::string(segment));
+  return at != fence.end() && at->second.of(dot.actor).contains(dot.counter);
+}
+
+bool may_do(const InstanceEntry& entry, std::string_view segment, std::uint8_t permission) {
+  if (entry.status != InstanceStatus::active) return false;
+  const auto at = entry.permissions.find(std::string(segment));
+  return at != entry.permissions.end() && at->second.has(permission);
+}
+
+}  // namespace
+
+FederationId federation_of(const FederationRoot& root) {
+  return {hash128("loam federation 1", {root.founder.view(), root.nonce})};
+}
+
+struct Registry::State {
+  InstanceId founder;
+  std::vector<RegistryAssignment> log;  ///< each after all that it has seen
+  std::map<Dot, std::size_t> places;
+  std::vector<Part> seen;                         ///< by each, itself left out
+  std::map<InstanceId, Places> about;             ///< by subject
+  std::vector<bool> stands;                       ///< of a revocation: in force by what its author had seen
+  Part in_force;                                  ///< with all fences
+  std::map<InstanceId, Fence> fences;             ///< of those who are revoked
+
+  State(const FederationRoot& root, std::vector<RegistryAssignment> assignments);
+  void order(std::vector<RegistryAssignment> assignments);
+  Part in_force_of(const Part& part) const;
+  std::map<InstanceId, Fence> fences_of(const Part& part) const;
+  std::optional<InstanceEntry> entry(const InstanceId& instance, const Part& part, const Part& valid) const;
+  bool is_governor(const InstanceId& instance, const Part& part, const Part& valid) const;
+};
+
+// Kahn's algorithm: what has seen itself, or what is not there, is never reached.
+void Registry::State::order(std::vector<RegistryAssignment> assignments) {
+  std::sort(assignments.begin(), assignments.end(),
+            [](const RegistryAssignment& left, const RegistryAssignment& right) { return left.dot < right.dot; });
+  std::map<Dot, std::size_t> given;
+  for (std::size_t i = 0; i < assignments.size(); ++i) given.emplace(assignments[i].dot, i);
+  std::vector<std::size_t> missing(assignments.size());
+  std::vector<Places> seen_by(assignments.size());
+  Places ready;
+  for (std::size_t i = 0; i < assignments.size(); ++i) {
+    missing[i] = assignments[i].frontier.size();
+    for (const Dot& dot : assignments[i].frontier) {
+      if (const auto at = given.find(dot); at != given.end()) seen_by[at->second].push_back(i);
+    }
+    if (missing[i] == 0) ready.push_back(i);
+  }
+  for (std::size_t next = 0; next < ready.size(); ++next) {
+    for (const std::size_t later : seen_by[ready[next]]) {
+      if (--missing[later] == 0) ready.push_back(later);
+    }
+  }
+  for (const std::size_t place : ready) {
+    RegistryAssignment& assignment = assignments[place];
+    places.emplace(assignment.dot, log.size());
+    about[assignment.subject].push_back(log.size());
+    log.push_back(std::move(assignment));
+  }
+}
+
+Registry::State::State(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
+    : founder(instance_of(root.founder)) {
+  order(std::move(assignments));
+  for (const RegistryAssignment& assignment : log) {
+    Part& part = seen.emplace_back(log.size());
+    for (const Dot& dot : assignment.frontier) {
+      const std::size_t place = places.at(dot);
+      for (std::size_t i = 0; i <= place; ++i) part[i] = part[i] || seen[place][i] || i == place;
+    }
+  }
+  stands.resize(log.size());
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    if (!is_revocation(log[i])) continue;
+    stands[i] = is_governor(log[i].author, seen[i], in_force_of(seen[i]));
+  }
+  const Part all(log.size(), true);
+  in_force = in_force_of(all);
+  fences = fences_of(all);
+}
+
+// What is in force of a part that has all that it has seen, with the fences in it.
+Part Registry::State::in_force_of(const Part& part) const {
+  const auto fenced = fences_of(part);
+  Part valid(log.size());
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    const RegistryAssignment& assignment = log[i];
+    if (!part[i] || instance_of(assignment.entry.key) != assignment.subject) continue;
+    if (is_revocation(assignment)) {
+      valid[i] = stands[i];
+      continue;
+    }
+    const auto fence = fenced.find(assignment.author);
+    const bool is_void = fence != fenced.end() && !leaves(fence->second, registry_name, assignment.dot);
+    valid[i] = !is_void && is_governor(assignment.author, seen[i], valid);
+  }
+  return valid;
+}
+
+std::map<InstanceId, Fence> Registry::State::fences_of(const Part& part) const {
+  std::map<InstanceId, Fence> all;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    if (!part[i] || !stands[i] || instance_of(log[i].entry.key) != log[i].subject) continue;
+    const auto [at, is_first] = all.emplace(log[i].subject, log[i].entry.fence);
+    if (!is_first) restrict_fence(at->second, log[i].entry.fence);
+  }
+  return all;
+}
+
+std::optional<InstanceEntry> Registry::State::entry(const InstanceId& instance, const Part& part,
+                                                    const Part& valid) const {
+  const auto known = about.find(instance);
+  if (known == about.end()) return std::nullopt;
+  Places there;
+  for (const std::size_t place : known->second) {
+    if (part[place] && valid[place]) there.push_back(place);
+  }
+  const RegistryAssignment* newest = nullptr;
+  Places heads;
+  bool is_revoked = false;
+  for (const std::size_t place : there) {
+    const RegistryAssignment& assignment = log[place];
+    is_revoked = is_revoked || is_revocation(assignment);
+    const bool is_superseded = std::any_of(there.begin(), there.end(), [&](std::size_t other) {
+      return seen[other][place] &&
+             log[other].superseded.of(assignment.dot.actor).contains(assignment.dot.counter);
+    });
+    if (is_superseded) continue;
+    heads.push_back(place);
+    if (newest == nullptr || is_newer(assignment, *newest)) newest = &assignment;
+  }
+  if (newest == nullptr) return std::nullopt;
+  InstanceEntry entry = newest->entry;
+  for (const std::size_t place : heads) restrict_to(entry, log[place].entry);
+  if (is_revoked) entry.status = InstanceStatus::revoked;
+  entry.fence.clear();
+  return entry;
+}
+
+bool Registry::State::is_governor(const InstanceId& instance, const Part& part, const Part& valid) const {
+  const auto known = entry(instance, part, valid);
+  if (!known) return instance == founder;
+  return known->status == InstanceStatus::active && known->role == Role::governor;
+}
+
+Registry::Registry(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
+    : state_(std::make_unique<const State>(root, std::move(assignments))) {}
+
+Registry::~Registry() = default;
+
+std::optional<InstanceEntry> Registry::find(const InstanceId& instance) const {
+  auto entry = state_->entry(instance, Part(state_->log.size(), true), state_->in_force);
+  if (!entry) return entry;
+  if (const auto fence = state_->fences.find(instance); fence != state_->fences.end()) {
+    entry->fence = fence->second;
+  }
+  return entry;
+}
+
+std::map<InstanceId, InstanceEntry> Registry::instances() const {
+  std::map<InstanceId, InstanceEntry> all;
+  for (const auto& [instance, places] : state_->about) {
+    if (auto entry = find(instance)) all.emplace(instance, std::move(*entry));
+  }
+  return all;
+}
+
+bool Registry::may(const InstanceId& instance, std::string_view segment, std::uint8_t permission) const {
+  const auto entry = find(instance);
+  return entry && may_do(*entry, segment, permission);
+}
+
+std::optional<bool> Registry::might(const InstanceId& instance, std::string_view segment,
+                                    std::uint8_t permission, const std::vector<Dot>& frontier) const {
+  Part part(state_->log.size());
+  for (const Dot& dot : frontier) {
+    const auto at = state_->places.find(dot);
+    if (at == state_->places.end()) return std::nullopt;
+    const Part& seen = state_->seen[at->second];
+    for (std::size_t i = 0; i < part.size(); ++i) part[i] = part[i] || seen[i] || i == at->second;
+  }
+  const auto entry = state_->entry(instance, part, state_->in_force);
+  return entry && may_do(*entry, segment, permission);
+}
+
+bool Registry::is_fenced(const InstanceId& author, std::string_view segment, const Dot& dot) const {
+  const auto fence = state_->fences.find(author);
+  return fence != state_->fences.end() && !leaves(fence->second, segment, dot);
+}
+
+bool Registry::is_in_force(const Dot& dot) const {
+  const auto at = state_->places.find(dot);
+  return at != state_->places.end() && state_->in_force[at->second];
+}
+
+std::vector<Dot> Registry::frontier() const {
+  Part has_been_seen(state_->log.size());
+  for (const Part& seen : state_->seen) {
+    for (std::size_t i = 0; i < seen.size(); ++i) has_been_seen[i] = has_been_seen[i] || seen[i];
+  }
+  std::vector<Dot> frontier;
+  for (const auto& [dot, place] : state_->places) {
+    if (!has_been_seen[place]) frontier.push_back(dot);
+  }
+  return frontier;
+}
+
+}  // namespace loam

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "crdt/clock.hpp"
+#include "crdt/registry_entry.hpp"
+
+namespace loam {
+
+/// What a federation begins with; its id is a hash over both, so who knows the id and is shown these knows whom
+/// to believe.
+struct FederationRoot {
+  PublicKey founder;  ///< governor before anybody else is one
+  std::array<std::byte, 16> nonce{};
+
+  bool operator==(const FederationRoot&) const = default;
+};
+
+FederationId federation_of(const FederationRoot& root);
+
+/// A signed assignment of the registry: a live record of the segment with what its batch says. Its signature and
+/// its form were checked.
+struct RegistryAssignment {
+  Dot dot;
+  InstanceId author;
+  Hlc stamp;
+  std::vector<Dot> frontier;  ///< the assignments that its author had seen: these, and what they had seen
+  Context superseded;
+  InstanceId subject;  ///< whose entry it is
+  InstanceEntry entry;
+};
+
+/// The state of the registry: a pure function of a set of assignments. Immutable; any thread.
+///
+/// *Had seen*: an assignment has seen its frontier and all that that has seen. One whose frontier is not there,
+/// or that has seen itself, is left out until it is, or for ever.
+///
+/// *In force* is an assignment of somebody who was governor by what is in force of what it had seen, and that no
+/// fence makes void. A revocation in force by that which its author had seen alone stays so: no fence makes it
+/// void, so two that revoke each other are both revoked, and nobody escapes by revoking back.
+///
+/// *An entry* is made of all assignments in force that none in force supersedes: the newest by stamp, then
+/// dot, says name, key, endpoints; of permissions, role and voter there is what all of them grant; the status
+/// is the strictest; and a revocation is for ever. So whatever is added concurrently grants nothing.
+class Registry {
+ public:
+  Registry(const FederationRoot& root, std::vector<RegistryAssignment> assignments);
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+  ~Registry();
+
+  /// Absent: there is no such instance.
+  std::optional<InstanceEntry> find(const InstanceId& instance) const;
+
+  /// All, by id.
+  std::map<InstanceId, InstanceEntry> instances() const;
+
+  /// Whether an instance may do that with a segment now: it is active, and its entry says so.
+  bool may(const InstanceId& instance, std::string_view segment, std::uint8_t permission) const;
+
+  /// Whether it might by what is in force of these dots and what they had seen; with all the fences known here.
+  /// Absent: not all of them are here.
+  std::optional<bool> might(const InstanceId& instance, std::string_view segment, std::uint8_t permission,
+                            const std::vector<Dot>& frontier) const;
+
+  /// Whether a fence makes a write of that author void.
+  bool is_fenced(const InstanceId& author, std::string_view segment, const Dot& dot) const;
+
+  /// Whether an assignment is in force.
+  bool is_in_force(const Dot& dot) const;
+
+  /// The dots that nothing else here has seen, ascending: what the author of a new batch had seen.
+  std::vector<Dot> frontier() const;
+
+ private:
+  struct State;
+  std::unique_ptr<const State> state_;
+};
+
+/// The name of the segment.
+inline constexpr std::string_view registry_name = "instance_registry";
+
+}  // namespace loam

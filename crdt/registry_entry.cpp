@@ -1,0 +1,160 @@
+#include "crdt/registry_entry.hpp"
+
+#include <algorithm>
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+#include "crdt/range_codec.hpp"
+
+namespace loam {
+namespace {
+
+constexpr std::string_view letters = "rwtl";
+constexpr std::array<std::string_view, 3> roles{"member", "hub", "governor"};
+constexpr std::array<std::string_view, 3> statuses{"active", "suspended", "revoked"};
+
+[[noreturn]] void reject(const std::string& why) { throw Error(ErrorCode::invalid, "registry entry: " + why); }
+
+void check_limit(const char* what, std::size_t size, std::size_t limit) {
+  if (size <= limit) return;
+  throw Error(ErrorCode::limit, std::string("registry entry: ") + what + ": " + std::to_string(size) +
+                                    ", limit " + std::to_string(limit));
+}
+
+const Value& field(const Map& map, const char* name) {
+  const Value* value = find(map, name);
+  if (value == nullptr) reject(std::string(name) + ": missing");
+  return *value;
+}
+
+template <class Enum, std::size_t size>
+Enum named(const std::array<std::string_view, size>& names, const Value& value, const char* what) {
+  const auto at = std::find(names.begin(), names.end(), as_text(value, what));
+  if (at == names.end()) reject(std::string(what) + ": not known");
+  return static_cast<Enum>(at - names.begin());
+}
+
+std::map<std::string, Permissions> permissions_from(const Value& value) {
+  const Map& map = as_map(value, "permissions");
+  check_limit("segments", map.size(), entry_segments_max);
+  std::map<std::string, Permissions> permissions;
+  for (const auto& [segment, letters_of] : map) {
+    const auto parsed = Permissions::parse(as_text(letters_of, "permissions"));
+    if (!parsed || parsed->empty()) reject("permissions: not letters of " + std::string(letters));
+    permissions.emplace(segment, *parsed);
+  }
+  return permissions;
+}
+
+Context context_from(const Value& value, std::size_t& ranges) {
+  Context context;
+  std::optional<ActorId> before;
+  for (const Value& each : as_array(value, "fence")) {
+    const Array& pair = as_array(each, "fence");
+    if (pair.size() != 2) reject("fence: a pair of other than two");
+    const auto actor = as_id<ActorId>(pair[0], "fence");
+    if (before && !(*before < actor)) reject("fence: actors out of order");
+    before = actor;
+    const RangeSet counters = decode_ranges(as_octets(pair[1], "fence"));
+    if (counters.empty()) reject("fence: an actor without counters");
+    check_limit("fenced ranges", ranges += counters.ranges().size(), entry_fence_ranges_max);
+    context.insert(actor, counters);
+  }
+  return context;
+}
+
+Fence fence_from(const Value& value) {
+  const Map& map = as_map(value, "fence");
+  check_limit("segments", map.size(), entry_segments_max);
+  Fence fence;
+  std::size_t ranges = 0;
+  for (const auto& [segment, seen] : map) {
+    Context context = context_from(seen, ranges);
+    if (context.empty()) reject("fence: a segment without actors");
+    fence.emplace(segment, std::move(context));
+  }
+  return fence;
+}
+
+Value value_of(const Context& context) {
+  Array actors;
+  for (const auto& [actor, counters] : context) {
+    actors.emplace_back(Array{Value(copy_of(actor.view())), Value(encode_ranges(counters))});
+  }
+  return actors;
+}
+
+bool bool_from(const Value& value, const char* what) {
+  const bool* truth = value.get<bool>();
+  if (truth == nullptr) reject(std::string(what) + ": not true or false");
+  return *truth;
+}
+
+}  // namespace
+
+std::string Permissions::text() const {
+  std::string text;
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    if (has(static_cast<std::uint8_t>(1U << i))) text += letters[i];
+  }
+  return text;
+}
+
+std::optional<Permissions> Permissions::parse(std::string_view text) noexcept {
+  Permissions permissions;
+  std::size_t next = 0;
+  for (const char letter : text) {
+    const std::size_t at = letters.find(letter, next);
+    if (at == std::string_view::npos) return std::nullopt;
+    permissions.bits = static_cast<std::uint8_t>(permissions.bits | (1U << at));
+    next = at + 1;
+  }
+  return permissions;
+}
+
+std::string_view name_of(Role role) noexcept { return roles[static_cast<std::size_t>(role)]; }
+
+std::string_view name_of(InstanceStatus status) noexcept { return statuses[static_cast<std::size_t>(status)]; }
+
+Bytes encode(const InstanceEntry& entry) {
+  Map permissions;
+  for (const auto& [segment, letters_of] : entry.permissions) {
+    if (!letters_of.empty()) permissions.emplace(segment, letters_of.text());
+  }
+  Map fence;
+  for (const auto& [segment, seen] : entry.fence) fence.emplace(segment, value_of(seen));
+  Map map{{"endpoints", Array(entry.endpoints.begin(), entry.endpoints.end())},
+          {"key", copy_of(entry.key.view())},
+          {"name", entry.name},
+          {"permissions", std::move(permissions)},
+          {"role", name_of(entry.role)},
+          {"status", name_of(entry.status)},
+          {"voter", entry.voter}};
+  if (entry.status == InstanceStatus::revoked) map.emplace("fence", std::move(fence));
+  return encode(map);
+}
+
+InstanceEntry decode_instance_entry(BytesView octets) {
+  const Value value = decode(octets);
+  const Map& map = as_map(value, "registry entry");
+  InstanceEntry entry;
+  entry.name = as_text(field(map, "name"), "name");
+  const auto key = PublicKey::from(as_octets(field(map, "key"), "key"));
+  if (!key) reject("key: not 32 octets");
+  check_public_key(*key);
+  entry.key = *key;
+  const Array& endpoints = as_array(field(map, "endpoints"), "endpoints");
+  check_limit("endpoints", endpoints.size(), entry_endpoints_max);
+  for (const Value& endpoint : endpoints) entry.endpoints.push_back(as_text(endpoint, "endpoints"));
+  entry.role = named<Role>(roles, field(map, "role"), "role");
+  entry.permissions = permissions_from(field(map, "permissions"));
+  entry.voter = bool_from(field(map, "voter"), "voter");
+  entry.status = named<InstanceStatus>(statuses, field(map, "status"), "status");
+  const bool is_revoked = entry.status == InstanceStatus::revoked;
+  constexpr std::size_t fields = 7;
+  if (map.size() != fields + (is_revoked ? 1 : 0)) reject("fields that are not known");
+  if (is_revoked) entry.fence = fence_from(field(map, "fence"));
+  return entry;
+}
+
+}  // namespace loam

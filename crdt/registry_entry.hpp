@@ -1,0 +1,70 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "crdt/context.hpp"
+#include "crdt/key.hpp"
+#include "crdt/value.hpp"
+
+namespace loam {
+
+/// What an instance may do with a segment: a set of letters. Absent is none.
+struct Permissions {
+  static constexpr std::uint8_t read = 1;
+  static constexpr std::uint8_t write = 2;
+  static constexpr std::uint8_t tighten = 4;
+  static constexpr std::uint8_t loosen = 8;
+
+  std::uint8_t bits = 0;
+
+  bool operator==(const Permissions&) const = default;
+  bool has(std::uint8_t wanted) const noexcept { return (bits & wanted) == wanted; }
+  bool empty() const noexcept { return bits == 0; }
+
+  /// `r`, `w`, `t` and `l`, in that order.
+  std::string text() const;
+
+  /// Absent unless the text is some of these letters, in that order, each once.
+  static std::optional<Permissions> parse(std::string_view text) noexcept;
+};
+
+enum class Role : std::uint8_t { member, hub, governor };
+
+/// Ordered: a later one is stricter. Who is revoked never comes back.
+enum class InstanceStatus : std::uint8_t { active, suspended, revoked };
+
+std::string_view name_of(Role role) noexcept;
+std::string_view name_of(InstanceStatus status) noexcept;
+
+/// What a revocation leaves of an instance: for each segment the dots of its actors that the revoker had seen.
+/// All others are void, also those that claim to be older.
+using Fence = std::map<std::string, Context>;
+
+/// An entry of the registry: what the federation knows of an instance.
+struct InstanceEntry {
+  std::string name;  ///< a label
+  PublicKey key;
+  std::vector<std::string> endpoints;  ///< hints
+  Role role = Role::member;
+  std::map<std::string, Permissions> permissions;  ///< by segment; those with none are left out
+  bool voter = false;
+  InstanceStatus status = InstanceStatus::active;
+  Fence fence;  ///< of a revocation
+
+  bool operator==(const InstanceEntry&) const = default;
+};
+
+/// Most segments, endpoints and fenced ranges of an entry.
+inline constexpr std::size_t entry_segments_max = 256;
+inline constexpr std::size_t entry_endpoints_max = 16;
+inline constexpr std::size_t entry_fence_ranges_max = 4'096;
+
+/// The value of an entry, a map. Fields that others add are kept by nobody: an entry is always written whole.
+Bytes encode(const InstanceEntry& entry);
+
+/// Throws Error(invalid) for anything but what `encode` makes and for a fence without a revocation;
+/// Error(untrusted) for a key that is not sound; Error(limit).
+InstanceEntry decode_instance_entry(BytesView octets);
+
+}  // namespace loam

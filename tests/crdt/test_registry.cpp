@@ -1,0 +1,454 @@
+#include "crdt/registry.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "crdt/codec.hpp"
+#include "crdt/error.hpp"
+#include "tests/crdt/signing.hpp"
+#include "tests/support/error_of.hpp"
+#include "tests/support/forall.hpp"
+
+using loam::RegistryAssignment;
+using loam::Context;
+using loam::Dot;
+using loam::ErrorCode;
+using loam::InstanceEntry;
+using loam::InstanceId;
+using loam::InstanceStatus;
+using loam::Permissions;
+using loam::Registry;
+using loam::Role;
+using test::error_of;
+using test::Gen;
+using test::SigningKey;
+
+namespace {
+
+constexpr std::string_view lessons = "lessons_learned";
+
+SigningKey key_of(int who) { return SigningKey(static_cast<std::uint64_t>(who) + 1); }
+
+// Computed once: making a key takes longer than anything else here.
+const loam::PublicKey& public_key(int who) {
+  static const std::vector<loam::PublicKey> keys = [] {
+    std::vector<loam::PublicKey> made;
+    for (int i = 0; i < 8; ++i) made.push_back(key_of(i).key());
+    return made;
+  }();
+  return keys.at(static_cast<std::size_t>(who));
+}
+
+InstanceId id(int who) { return loam::instance_of(public_key(who)); }
+
+// The actor of an instance.
+loam::ActorId actor(int who) {
+  loam::ActorId made;
+  made.bytes[15] = static_cast<std::byte>(who + 1);
+  return made;
+}
+
+InstanceEntry entry(int who, Role role, const char* letters = "rw") {
+  InstanceEntry made;
+  made.name = "instance-" + std::to_string(who);
+  made.key = public_key(who);
+  made.role = role;
+  const auto permissions = Permissions::parse(letters).value();
+  if (!permissions.empty()) made.permissions.emplace(lessons, permissions);
+  return made;
+}
+
+// A registry as its governors write it, each seeing what he is told to.
+class Book {
+ public:
+  Dot write(int author, int subject, InstanceEntry value, const std::vector<Dot>& seen,
+            const std::vector<Dot>& superseded = {}) {
+    const Dot dot{actor(author), ++counters_[author]};
+    RegistryAssignment made{dot, id(author), {++stamp_}, seen, {}, id(subject), std::move(value)};
+    std::sort(made.frontier.begin(), made.frontier.end());
+    for (const Dot& each : superseded) made.superseded.insert(each);
+    log.push_back(std::move(made));
+    return dot;
+  }
+
+  // Fences what is told.
+  Dot revoke(int author, int subject, const std::vector<Dot>& seen, const std::vector<Dot>& left = {}) {
+    InstanceEntry value = entry(subject, Role::member, "");
+    value.status = InstanceStatus::revoked;
+    for (const Dot& each : left) value.fence[std::string(loam::registry_name)].insert(each);
+    return write(author, subject, value, seen);
+  }
+
+  Registry registry() const { return Registry(root(), log); }
+
+  static loam::FederationRoot root() { return {public_key(0), {}}; }
+
+  std::vector<RegistryAssignment> log;
+
+ private:
+  std::map<int, std::uint64_t> counters_;
+  std::uint64_t stamp_ = 0;
+};
+
+InstanceStatus status(const Registry& registry, int who) { return registry.find(id(who)).value().status; }
+
+bool is_known(const Registry& registry, int who) { return registry.find(id(who)).has_value(); }
+
+}  // namespace
+
+TEST_CASE("the founder admits, and nobody else does") {
+  Book book;
+  const Dot first = book.write(0, 0, entry(0, Role::governor), {});
+  const Dot beta = book.write(0, 1, entry(1, Role::member, "r"), {first});
+  book.write(1, 2, entry(2, Role::member), {beta});                          // a member admits
+  book.write(1, 1, entry(1, Role::governor, "rwtl"), {beta}, {beta});        // and helps himself
+  book.write(3, 3, entry(3, Role::governor, "rwtl"), {});                    // a stranger begins anew
+  const Registry registry = book.registry();
+  CHECK(registry.may(id(0), lessons, Permissions::write));
+  CHECK(registry.may(id(1), lessons, Permissions::read));
+  CHECK_FALSE(registry.may(id(1), lessons, Permissions::write));
+  CHECK_FALSE(registry.may(id(1), "approval_rules", Permissions::read));
+  CHECK_FALSE(is_known(registry, 2));
+  CHECK_FALSE(is_known(registry, 3));
+  CHECK(registry.instances().size() == 2);
+}
+
+TEST_CASE("an entry whose key is not its subject's is void") {
+  Book book;
+  book.write(0, 1, entry(2, Role::member), {});
+  CHECK_FALSE(is_known(book.registry(), 1));
+  CHECK_FALSE(is_known(book.registry(), 2));
+}
+
+TEST_CASE("a governor that was made one governs, once he has seen it") {
+  Book book;
+  const Dot made = book.write(0, 1, entry(1, Role::governor), {});
+  book.write(1, 2, entry(2, Role::member), {});      // had not seen it
+  book.write(1, 3, entry(3, Role::member), {made});
+  const Registry registry = book.registry();
+  CHECK_FALSE(is_known(registry, 2));
+  CHECK(is_known(registry, 3));
+}
+
+TEST_CASE("of concurrent entries there is what all grant, and the strictest status") {
+  Book book;
+  const Dot made = book.write(0, 1, entry(1, Role::governor), {});
+  const Dot first = book.write(0, 2, entry(2, Role::hub, "rw"), {made});
+  const Dot more = book.write(0, 2, entry(2, Role::hub, "rwt"), {first}, {first});
+  InstanceEntry suspended = entry(2, Role::hub, "r");
+  suspended.status = InstanceStatus::suspended;
+  const Dot less = book.write(1, 2, suspended, {first}, {first});
+  CHECK(status(book.registry(), 2) == InstanceStatus::suspended);
+  CHECK(book.registry().find(id(2))->permissions.at(std::string(lessons)).text() == "r");
+  CHECK_FALSE(book.registry().may(id(2), lessons, Permissions::read));
+  // Who has seen both resolves it.
+  book.write(0, 2, entry(2, Role::hub, "rwt"), {more, less}, {more, less});
+  CHECK(book.registry().may(id(2), lessons, Permissions::tighten));
+}
+
+TEST_CASE("what an author might do is what was in force of what he had seen") {
+  Book book;
+  const Dot granted = book.write(0, 1, entry(1, Role::member, "rw"), {});
+  const Dot taken = book.write(0, 1, entry(1, Role::member, "r"), {granted}, {granted});
+  const Registry registry = book.registry();
+  CHECK(registry.might(id(1), lessons, Permissions::write, {granted}) == true);
+  CHECK(registry.might(id(1), lessons, Permissions::write, {taken}) == false);
+  CHECK(registry.might(id(1), lessons, Permissions::write, {}) == false);
+  CHECK(registry.might(id(1), lessons, Permissions::write, {{actor(0), 9}}) == std::nullopt);
+  CHECK(registry.frontier() == std::vector{taken});
+}
+
+TEST_CASE("a revocation makes void what the revoker had not seen, and what that led to") {
+  Book book;
+  const Dot evil = book.write(0, 1, entry(1, Role::governor), {});
+  const Dot seen = book.write(1, 2, entry(2, Role::member), {evil});
+  const Dot revoked = book.revoke(0, 1, {seen}, {seen});
+  const Dot back_dated = book.write(1, 3, entry(3, Role::governor, "rwtl"), {evil});
+  book.write(3, 4, entry(4, Role::member), {back_dated});
+  const Registry registry = book.registry();
+  CHECK(is_known(registry, 2));
+  CHECK_FALSE(is_known(registry, 3));
+  CHECK_FALSE(is_known(registry, 4));
+  CHECK(status(registry, 1) == InstanceStatus::revoked);
+  CHECK(registry.is_fenced(id(1), loam::registry_name, back_dated));
+  CHECK_FALSE(registry.is_fenced(id(1), loam::registry_name, seen));
+  CHECK(registry.is_fenced(id(1), lessons, {actor(1), 1}));
+  CHECK_FALSE(registry.is_fenced(id(0), lessons, {actor(0), 1}));
+  // It is void in the past as well.
+  CHECK(registry.might(id(3), lessons, Permissions::write, {back_dated}) == false);
+  // Nobody comes back.
+  book.write(0, 1, entry(1, Role::governor), {revoked}, {revoked});
+  CHECK(status(book.registry(), 1) == InstanceStatus::revoked);
+}
+
+TEST_CASE("two who revoke each other are both revoked, and nobody escapes by revoking back") {
+  Book book;
+  const Dot one = book.write(0, 1, entry(1, Role::governor), {});
+  const Dot both = book.write(0, 2, entry(2, Role::governor), {one});
+  book.revoke(1, 2, {both});
+  book.revoke(2, 1, {both});
+  CHECK(status(book.registry(), 1) == InstanceStatus::revoked);
+  CHECK(status(book.registry(), 2) == InstanceStatus::revoked);
+}
+
+TEST_CASE("a revocation stands by what its author had seen, also where what made him governor is void now") {
+  Book book;
+  const Dot evil = book.write(0, 1, entry(1, Role::governor), {});
+  const Dot victim = book.write(0, 3, entry(3, Role::member), {evil});
+  const Dot puppet = book.write(1, 2, entry(2, Role::governor), {victim});
+  book.revoke(0, 1, {victim});        // had not seen the puppet
+  book.revoke(2, 3, {puppet});        // had not seen the revocation
+  CHECK_FALSE(is_known(book.registry(), 2));
+  CHECK(status(book.registry(), 3) == InstanceStatus::revoked);
+}
+
+TEST_CASE("a revocation by who was no governor is nothing") {
+  Book book;
+  const Dot member = book.write(0, 1, entry(1, Role::member), {});
+  book.revoke(1, 0, {member});
+  CHECK_FALSE(is_known(book.registry(), 0));  // governs still, without an entry
+  book.write(0, 2, entry(2, Role::member), {member});
+  CHECK(is_known(book.registry(), 2));
+}
+
+TEST_CASE("what has seen what is not there, or itself, is left out") {
+  Book book;
+  book.write(0, 1, entry(1, Role::member), {{actor(7), 1}});
+  book.write(0, 2, entry(2, Role::member), {{actor(0), 3}});
+  book.write(0, 3, entry(3, Role::member), {{actor(0), 2}});
+  book.write(0, 4, entry(4, Role::member), {});
+  const Registry registry = book.registry();
+  CHECK(registry.instances().size() == 1);
+  CHECK(is_known(registry, 4));
+  CHECK(registry.frontier() == std::vector{Dot{actor(0), 4}});
+}
+
+namespace {
+
+// The same by its definition: slowly, over sets of dots, from the log in any order.
+class Oracle {
+ public:
+  using Dots = std::set<Dot>;
+
+  explicit Oracle(const std::vector<RegistryAssignment>& log) {
+    for (const RegistryAssignment& each : log) log_.emplace(each.dot, &each);
+  }
+
+  bool is_complete(const Dot& dot, Dots path = {}) const {
+    if (!log_.contains(dot) || !path.insert(dot).second) return false;
+    const auto& frontier = log_.at(dot)->frontier;
+    return std::all_of(frontier.begin(), frontier.end(), [&](const Dot& each) { return is_complete(each, path); });
+  }
+
+  Dots all() const {
+    Dots dots;
+    for (const auto& [dot, assignment] : log_) {
+      if (is_complete(dot)) dots.insert(dot);
+    }
+    return dots;
+  }
+
+  Dots seen_by(const Dot& dot) const {
+    Dots seen;
+    for (const Dot& each : log_.at(dot)->frontier) {
+      seen.insert(each);
+      seen.merge(seen_by(each));
+    }
+    return seen;
+  }
+
+  bool stands(const Dot& dot) const {
+    const RegistryAssignment& revocation = *log_.at(dot);
+    const Dots seen = seen_by(dot);
+    return loam::instance_of(revocation.entry.key) == revocation.subject && governs(revocation.author, seen, seen);
+  }
+
+  // With the fences of `world`.
+  bool in_force(const Dot& dot, const Dots& world) const {
+    const RegistryAssignment& it = *log_.at(dot);
+    if (loam::instance_of(it.entry.key) != it.subject) return false;
+    if (it.entry.status == InstanceStatus::revoked) return stands(dot);
+    for (const Dot& other : world) {
+      const RegistryAssignment& fence = *log_.at(other);
+      if (fence.entry.status != InstanceStatus::revoked || fence.subject != it.author || !stands(other)) continue;
+      const auto left = fence.entry.fence.find(std::string(loam::registry_name));
+      if (left == fence.entry.fence.end()) return false;
+      if (!left->second.of(dot.actor).contains(dot.counter)) return false;
+    }
+    return governs(it.author, seen_by(dot), world);
+  }
+
+  std::vector<const RegistryAssignment*> heads(const InstanceId& who, const Dots& seen, const Dots& world, bool& revoked) const {
+    std::vector<const RegistryAssignment*> there;
+    for (const Dot& dot : seen) {
+      if (log_.at(dot)->subject == who && in_force(dot, world)) there.push_back(log_.at(dot));
+    }
+    std::vector<const RegistryAssignment*> heads;
+    for (const RegistryAssignment* each : there) {
+      revoked = revoked || each->entry.status == InstanceStatus::revoked;
+      const bool is_superseded = std::any_of(there.begin(), there.end(), [&](const RegistryAssignment* other) {
+        return seen_by(other->dot).contains(each->dot) &&
+               other->superseded.of(each->dot.actor).contains(each->dot.counter);
+      });
+      if (!is_superseded) heads.push_back(each);
+    }
+    return heads;
+  }
+
+  bool governs(const InstanceId& who, const Dots& seen, const Dots& world) const {
+    bool revoked = false;
+    const auto of = heads(who, seen, world, revoked);
+    if (of.empty()) return who == id(0);
+    return !revoked && std::all_of(of.begin(), of.end(), [](const RegistryAssignment* head) {
+      return head->entry.role == Role::governor && head->entry.status == InstanceStatus::active;
+    });
+  }
+
+  // Whether all that stand about him let him write lessons.
+  bool may_write(const InstanceId& who, const Dots& seen, const Dots& world) const {
+    bool revoked = false;
+    const auto of = heads(who, seen, world, revoked);
+    return !of.empty() && !revoked && std::all_of(of.begin(), of.end(), [](const RegistryAssignment* head) {
+      const auto letters = head->entry.permissions.find(std::string(lessons));
+      return head->entry.status == InstanceStatus::active && letters != head->entry.permissions.end() &&
+             letters->second.has(Permissions::write);
+    });
+  }
+
+ private:
+  std::map<Dot, const RegistryAssignment*> log_;
+};
+
+// Governors, honest and not, who write about each other having seen this or that.
+Book random_book(Gen& gen, std::size_t size) {
+  constexpr int people = 4;
+  Book book;
+  while (book.log.size() < size) {
+    const int author = book.log.empty() ? 0 : static_cast<int>(gen.below(people));
+    const int subject = static_cast<int>(gen.below(people));
+    std::vector<Dot> seen;
+    std::vector<Dot> superseded;
+    std::vector<Dot> left;
+    for (const RegistryAssignment& each : book.log) {
+      if (gen.one_in(2)) seen.push_back(each.dot);
+      if (each.subject == id(subject) && gen.coin()) superseded.push_back(each.dot);
+      if (gen.coin()) left.push_back(each.dot);
+    }
+    if (gen.one_in(20)) seen.push_back({actor(author), 1 + gen.below(5)});  // itself, or what is not there
+    std::sort(seen.begin(), seen.end());
+    seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+    if (gen.one_in(4)) {
+      book.revoke(author, subject, seen, left);
+      continue;
+    }
+    const auto value = entry(gen.one_in(20) ? 7 : subject, gen.one_in(4) ? Role::member : Role::governor,
+                             gen.one_in(3) ? "r" : "rw");
+    book.write(author, subject, value, seen, superseded);
+  }
+  return book;
+}
+
+}  // namespace
+
+TEST_CASE("the registry is what its definition says, in whatever order the assignments came") {
+  test::forall("registry", 1'500, [](Gen& gen) {
+    Book book = random_book(gen, 1 + gen.index(9));
+    const Oracle oracle(book.log);
+    const auto all = oracle.all();
+    auto shuffled = book.log;
+    for (std::size_t i = shuffled.size(); i > 1; --i) std::swap(shuffled[i - 1], shuffled[gen.index(i)]);
+    const Registry registry(Book::root(), shuffled);
+    for (const RegistryAssignment& each : book.log) {
+      const bool is_there = all.contains(each.dot);
+      REQUIRE(registry.is_in_force(each.dot) == (is_there && oracle.in_force(each.dot, all)));
+      const auto might = registry.might(id(1), lessons, Permissions::write, {each.dot});
+      REQUIRE(might.has_value() == is_there);
+      if (!is_there) continue;
+      auto seen = oracle.seen_by(each.dot);
+      seen.insert(each.dot);
+      REQUIRE(*might == oracle.may_write(id(1), seen, all));
+    }
+    for (int who = 0; who < 4; ++who) {
+      REQUIRE(registry.may(id(who), lessons, Permissions::write) == oracle.may_write(id(who), all, all));
+    }
+  });
+}
+
+TEST_CASE("who is revoked stays so whatever is added, and what is added concurrently grants nothing") {
+  test::forall("revoked", 1'500, [](Gen& gen) {
+    const Book book = random_book(gen, 2 + gen.index(10));
+    auto part = book.log;
+    part.resize(1 + gen.index(part.size()));
+    const Registry before(Book::root(), part);
+    const Registry after(Book::root(), book.log);
+    for (int who = 0; who < 4; ++who) {
+      const auto then = before.find(id(who));
+      if (!then || then->status != InstanceStatus::revoked) continue;
+      REQUIRE(status(after, who) == InstanceStatus::revoked);
+    }
+    // One more that has seen nothing and supersedes nothing.
+    Book more = book;
+    more.write(0, 1, entry(1, Role::governor, "rwtl"), {});
+    const Registry added(Book::root(), more.log);
+    if (before.find(id(1)) && after.find(id(1))) {
+      for (const std::uint8_t letter : {Permissions::read, Permissions::write, Permissions::loosen}) {
+        REQUIRE((!added.may(id(1), lessons, letter) || after.may(id(1), lessons, letter)));
+      }
+    }
+  });
+}
+
+TEST_CASE("an entry of the registry survives its encoding") {
+  test::forall("entry", 500, [](Gen& gen) {
+    InstanceEntry made = entry(static_cast<int>(gen.below(8)), static_cast<Role>(gen.below(3)));
+    made.permissions["org_patterns"] = {static_cast<std::uint8_t>(1 + gen.below(15))};
+    made.endpoints = {"ws://127.0.0.1:7700", gen.text(20)};
+    made.voter = gen.coin();
+    made.status = static_cast<InstanceStatus>(gen.below(3));
+    if (made.status == InstanceStatus::revoked && gen.coin()) {
+      made.fence["lessons_learned"].insert({actor(1), 1 + gen.below(100)});
+    }
+    const auto octets = loam::encode(made);
+    REQUIRE(loam::decode_instance_entry(octets) == made);
+  });
+}
+
+TEST_CASE("an entry that says what cannot be is refused") {
+  const auto refused = [](const char* field, const loam::Value& value) {
+    loam::Value map = loam::decode(loam::encode(entry(1, Role::member)));
+    auto& fields = std::get<loam::Map>(map.data);
+    value.is_nil() ? void(fields.erase(field)) : void(fields[field] = value);
+    return error_of([&] { (void)loam::decode_instance_entry(loam::encode(map)); });
+  };
+  using loam::Array;
+  using loam::Bytes;
+  using loam::Map;
+  for (const char* field : {"name", "key", "endpoints", "role", "permissions", "voter", "status"}) {
+    CHECK_MESSAGE(refused(field, nullptr) == ErrorCode::invalid, field);
+    CHECK_MESSAGE(refused(field, 1.5) == ErrorCode::invalid, field);
+  }
+  CHECK(refused("more", 1) == ErrorCode::invalid);
+  CHECK(refused("key", Bytes(31)) == ErrorCode::invalid);
+  CHECK(refused("key", Bytes(32)) == ErrorCode::untrusted);
+  CHECK(refused("role", "king") == ErrorCode::invalid);
+  CHECK(refused("status", "revoked") == ErrorCode::invalid);  // without a fence
+  CHECK(refused("fence", Map{}) == ErrorCode::invalid);       // without a revocation
+  for (const char* letters : {"", "wr", "rr", "x", "R"}) {
+    CHECK_MESSAGE(refused("permissions", Map{{"lessons_learned", letters}}) == ErrorCode::invalid, letters);
+  }
+  CHECK(refused("endpoints", Array(17, loam::Value(""))) == ErrorCode::limit);
+}
+
+TEST_CASE("letters of permissions are read as they are written") {
+  for (std::uint8_t bits = 0; bits < 16; ++bits) CHECK(Permissions::parse(Permissions{bits}.text())->bits == bits);
+  CHECK(Permissions{15}.text() == "rwtl");
+}
+
+TEST_CASE("the id of a federation is its founder's and its own") {
+  loam::FederationRoot one{public_key(0), {}};
+  loam::FederationRoot other = one;
+  other.nonce[3] = std::byte{1};
+  CHECK(loam::federation_of(one) != loam::federation_of(other));
+  other = {public_key(1), {}};
+  CHECK(loam::federation_of(one) != loam::federation_of(other));
+}
