@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "crdt/error.hpp"
-#include "crdt/hash.hpp"
 #include "lib/descriptor.hpp"
 
 namespace loam {
@@ -48,11 +47,9 @@ using Seed = Secret<crypto_sign_SEEDBYTES>;
 using KeyFile = Secret<file_octets + 1>;  // one more, to see that a file is too long
 
 InstanceKey key_of(const Seed& seed) {
-  std::array<unsigned char, crypto_sign_PUBLICKEYBYTES> public_key{};
-  Secret<crypto_sign_SECRETKEYBYTES> secret_key;
-  crypto_sign_seed_keypair(public_key.data(), secret_key.octets.data(), seed.octets.data());
-  const BytesView view = std::as_bytes(std::span(public_key));
-  return {to_hex(view), InstanceId{hash128("loam instance 1", {view})}};
+  SigningKey signing(seed.octets);
+  const PublicKey& key = signing.public_key();
+  return {key.text(), instance_of(key), std::move(signing)};
 }
 
 std::filesystem::path key_path(const std::filesystem::path& dir) { return dir / "identity.key"; }

@@ -6,13 +6,15 @@
 #include <string_view>
 
 #include "crdt/id.hpp"
+#include "lib/signing_key.hpp"
 
 namespace loam {
 
 /// The key of an instance: an Ed25519 seed in a file that only its owner can read.
 struct InstanceKey {
   std::string public_key;  ///< 64 hexadecimal digits
-  InstanceId id;           ///< the first 16 octets of BLAKE2b over the public key, domain-separated
+  InstanceId id;           ///< derived from the public key
+  SigningKey signing;
 };
 
 /// Reads `dir/identity.key`. Throws Error(not_found) when there is none, Error(denied) when it is a

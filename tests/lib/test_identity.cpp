@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -57,6 +59,33 @@ TEST_CASE("the key of a known seed is that of RFC 8032 and has a fixed id") {
   const InstanceKey key = load_instance_key(scratch.path());
   CHECK(key.public_key == "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
   CHECK(key.id.text() == "73pgpnrkgnydr9z60vtpeq5557");
+}
+
+TEST_CASE("what an instance signs is good under its public key, also after loading and by a copy") {
+  const Scratch scratch;
+  const InstanceKey made = make_instance_key(scratch.path());
+  const SigningKey copy = load_instance_key(scratch.path()).signing;
+  const Bytes message = copy_of(bytes_of("message"));
+  CHECK(copy.public_key().text() == made.public_key);
+  CHECK(is_signed_by(made.signing.public_key(), "loam test 1", message, copy.sign("loam test 1", message)));
+  CHECK_FALSE(is_signed_by(copy.public_key(), "loam test 2", message, copy.sign("loam test 1", message)));
+  // Ed25519 signs without randomness.
+  CHECK(made.signing.sign("loam test 1", message) == copy.sign("loam test 1", message));
+}
+
+TEST_CASE("the memory of a secret key is locked, where that is allowed, and not dumped") {
+  const Scratch scratch;
+  const InstanceKey key = make_instance_key(scratch.path());
+  struct rlimit limit {};
+  REQUIRE(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+  const bool may_lock = limit.rlim_cur >= 65'536;
+  bool is_there = false;
+  std::ifstream maps("/proc/self/smaps");
+  for (std::string line; std::getline(maps, line);) {
+    if (!line.starts_with("VmFlags:") || line.find(" dd") == std::string::npos) continue;
+    is_there = is_there || !may_lock || line.find(" lo") != std::string::npos;
+  }
+  CHECK(is_there);
 }
 
 TEST_CASE("the key file is readable by its owner only, and nothing else is left") {
