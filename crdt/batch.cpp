@@ -12,7 +12,7 @@ namespace loam {
 namespace {
 
 constexpr std::uint64_t version = 1;
-constexpr std::size_t parts = 12;
+constexpr std::size_t parts = 11;
 
 [[noreturn]] void reject(const std::string& why) { throw Error(ErrorCode::invalid, "batch: " + why); }
 
@@ -73,7 +73,7 @@ Bytes encode(const Batch& batch) {
   Writer writer(out);
   writer.array(parts).number(version).octets(batch.federation.view()).text(batch.segment);
   writer.octets(batch.claim.author.view()).octets(batch.claim.nonce).octets(batch.actor.view());
-  writer.number(batch.first).number(batch.count).number(batch.stamp.value);
+  writer.number(batch.first).number(batch.count);
   writer.array(batch.frontier.size());
   for (const Dot& dot : batch.frontier) writer.array(2).octets(dot.actor.view()).number(dot.counter);
   writer.octets(batch.root.view());
@@ -104,10 +104,9 @@ Batch decode_batch(BytesView octets) {
   check_limit("records", count, batch_records_max);
   if (batch.first + count - 1 > counter_max) reject("a counter out of range");
   batch.count = static_cast<std::uint32_t>(count);
-  batch.stamp = {as_number(array[8], "batch: stamp")};
-  batch.frontier = frontier_from(array[9]);
-  batch.root = as_id<TreeHash>(array[10], "batch: root");
-  batch.superseded = superseded_from(array[11]);
+  batch.frontier = frontier_from(array[8]);
+  batch.root = as_id<TreeHash>(array[9], "batch: root");
+  batch.superseded = superseded_from(array[10]);
   return batch;
 }
 

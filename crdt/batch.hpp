@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "crdt/actor_claim.hpp"
-#include "crdt/clock.hpp"
 #include "crdt/context.hpp"
 #include "crdt/hash_tree.hpp"
 #include "crdt/key.hpp"
@@ -20,8 +19,9 @@ inline constexpr std::size_t batch_superseded_max = 1'024;
 /// What an author says of the records that one commit wrote in one segment, and signs once: `count` dots of
 /// `actor` from `first` on. The records stand beside it, as many as are still live.
 ///
-/// Encoded as a canonical array [1, federation, segment, author, nonce, actor, first, count, stamp, frontier
-/// ([actor, counter]…), root, superseded ([actor, ranges]…)]. What is signed is what is stored and sent.
+/// Encoded as a canonical array [1, federation, segment, author, nonce, actor, first, count, frontier
+/// ([actor, counter]…), root, superseded ([actor, ranges]…)], which is what is signed. When it was written the
+/// records say.
 struct Batch {
   FederationId federation;
   std::string segment;
@@ -29,7 +29,6 @@ struct Batch {
   ActorId actor;
   std::uint64_t first = 0;     ///< counter of the first record; from 1
   std::uint32_t count = 0;     ///< 1 to `batch_records_max`
-  Hlc stamp;                   ///< the greatest of the records
   std::vector<Dot> frontier;   ///< the newest assignments of the registry that the author had seen; ascending
   TreeHash root;               ///< of the tree over the content hashes of the records, in their order
   Context superseded;          ///< of a governed segment: the assignments that these supersede
