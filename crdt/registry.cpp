@@ -69,6 +69,7 @@ FederationId federation_of(const FederationRoot& root) {
 }
 
 struct Registry::State {
+  PublicKey founder_key;
   InstanceId founder;
   std::vector<RegistryAssignment> log;  ///< each after all that it has seen
   std::map<Dot, std::size_t> places;
@@ -84,6 +85,7 @@ struct Registry::State {
   std::map<InstanceId, Fence> fences_of(const Part& part) const;
   std::optional<InstanceEntry> entry(const InstanceId& instance, const Part& part, const Part& valid) const;
   bool is_governor(const InstanceId& instance, const Part& part, const Part& valid) const;
+  std::optional<Part> part_of(const std::vector<Dot>& frontier) const;
 };
 
 // Kahn's algorithm: what has seen itself, or what is not there, is never reached.
@@ -116,7 +118,7 @@ void Registry::State::order(std::vector<RegistryAssignment> assignments) {
 }
 
 Registry::State::State(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
-    : founder(instance_of(root.founder)) {
+    : founder_key(root.founder), founder(instance_of(root.founder)) {
   order(std::move(assignments));
   for (const RegistryAssignment& assignment : log) {
     Part& part = seen.emplace_back(log.size());
@@ -196,7 +198,7 @@ std::optional<InstanceEntry> Registry::State::entry(const InstanceId& instance, 
 bool Registry::State::is_governor(const InstanceId& instance, const Part& part, const Part& valid) const {
   const auto known = entry(instance, part, valid);
   if (!known) return instance == founder;
-  return known->status == InstanceStatus::active && known->role == Role::governor;
+  return known->status == InstanceStatus::active && known->role == InstanceRole::governor;
 }
 
 Registry::Registry(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
@@ -226,17 +228,41 @@ bool Registry::may(const InstanceId& instance, std::string_view segment, std::ui
   return entry && may_do(*entry, segment, permission);
 }
 
+// The dots and all that they had seen; absent: not all are here.
+std::optional<Part> Registry::State::part_of(const std::vector<Dot>& frontier) const {
+  Part part(log.size());
+  for (const Dot& dot : frontier) {
+    const auto at = places.find(dot);
+    if (at == places.end()) return std::nullopt;
+    const Part& earlier = seen[at->second];
+    for (std::size_t i = 0; i < part.size(); ++i) part[i] = part[i] || earlier[i] || i == at->second;
+  }
+  return part;
+}
+
 std::optional<bool> Registry::might(const InstanceId& instance, std::string_view segment,
                                     std::uint8_t permission, const std::vector<Dot>& frontier) const {
-  Part part(state_->log.size());
-  for (const Dot& dot : frontier) {
-    const auto at = state_->places.find(dot);
-    if (at == state_->places.end()) return std::nullopt;
-    const Part& seen = state_->seen[at->second];
-    for (std::size_t i = 0; i < part.size(); ++i) part[i] = part[i] || seen[i] || i == at->second;
-  }
-  const auto entry = state_->entry(instance, part, state_->in_force);
+  const auto part = state_->part_of(frontier);
+  if (!part) return std::nullopt;
+  const auto entry = state_->entry(instance, *part, state_->in_force);
   return entry && may_do(*entry, segment, permission);
+}
+
+std::optional<bool> Registry::was_governor(const InstanceId& instance, const std::vector<Dot>& frontier) const {
+  const auto part = state_->part_of(frontier);
+  if (!part) return std::nullopt;
+  return state_->is_governor(instance, *part, state_->in_force);
+}
+
+std::optional<PublicKey> Registry::key_of(const InstanceId& instance) const {
+  if (instance == state_->founder) return state_->founder_key;
+  const auto known = state_->about.find(instance);
+  if (known == state_->about.end()) return std::nullopt;
+  for (const std::size_t place : known->second) {
+    const PublicKey& key = state_->log[place].entry.key;
+    if (instance_of(key) == instance) return key;
+  }
+  return std::nullopt;
 }
 
 bool Registry::is_fenced(const InstanceId& author, std::string_view segment, const Dot& dot) const {

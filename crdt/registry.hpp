@@ -66,6 +66,13 @@ class Registry {
   std::optional<bool> might(const InstanceId& instance, std::string_view segment, std::uint8_t permission,
                             const std::vector<Dot>& frontier) const;
 
+  /// Whether it was governor by that. Absent as above.
+  std::optional<bool> was_governor(const InstanceId& instance, const std::vector<Dot>& frontier) const;
+
+  /// The key of an instance, as any assignment tells it whose key is its subject's: it never changes, so it
+  /// matters not who wrote it. Absent: nobody has named it.
+  std::optional<PublicKey> key_of(const InstanceId& instance) const;
+
   /// Whether a fence makes a write of that author void.
   bool is_fenced(const InstanceId& author, std::string_view segment, const Dot& dot) const;
 

@@ -112,7 +112,7 @@ std::optional<Permissions> Permissions::parse(std::string_view text) noexcept {
   return permissions;
 }
 
-std::string_view name_of(Role role) noexcept { return roles[static_cast<std::size_t>(role)]; }
+std::string_view name_of(InstanceRole role) noexcept { return roles[static_cast<std::size_t>(role)]; }
 
 std::string_view name_of(InstanceStatus status) noexcept { return statuses[static_cast<std::size_t>(status)]; }
 
@@ -146,7 +146,7 @@ InstanceEntry decode_instance_entry(BytesView octets) {
   const Array& endpoints = as_array(field(map, "endpoints"), "endpoints");
   check_limit("endpoints", endpoints.size(), entry_endpoints_max);
   for (const Value& endpoint : endpoints) entry.endpoints.push_back(as_text(endpoint, "endpoints"));
-  entry.role = named<Role>(roles, field(map, "role"), "role");
+  entry.role = named<InstanceRole>(roles, field(map, "role"), "role");
   entry.permissions = permissions_from(field(map, "permissions"));
   entry.voter = bool_from(field(map, "voter"), "voter");
   entry.status = named<InstanceStatus>(statuses, field(map, "status"), "status");

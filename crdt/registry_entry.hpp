@@ -29,12 +29,12 @@ struct Permissions {
   static std::optional<Permissions> parse(std::string_view text) noexcept;
 };
 
-enum class Role : std::uint8_t { member, hub, governor };
+enum class InstanceRole : std::uint8_t { member, hub, governor };
 
 /// Ordered: a later one is stricter. Who is revoked never comes back.
 enum class InstanceStatus : std::uint8_t { active, suspended, revoked };
 
-std::string_view name_of(Role role) noexcept;
+std::string_view name_of(InstanceRole role) noexcept;
 std::string_view name_of(InstanceStatus status) noexcept;
 
 /// What a revocation leaves of an instance: for each segment the dots of its actors that the revoker had seen.
@@ -46,7 +46,7 @@ struct InstanceEntry {
   std::string name;  ///< a label
   PublicKey key;
   std::vector<std::string> endpoints;  ///< hints
-  Role role = Role::member;
+  InstanceRole role = InstanceRole::member;
   std::map<std::string, Permissions> permissions;  ///< by segment; those with none are left out
   bool voter = false;
   InstanceStatus status = InstanceStatus::active;

@@ -14,7 +14,7 @@ using loam::InstanceId;
 using loam::InstanceStatus;
 using loam::Permissions;
 using loam::Registry;
-using loam::Role;
+using loam::InstanceRole;
 using test::Gen;
 using test::SigningKey;
 
@@ -43,7 +43,7 @@ loam::ActorId actor(int who) {
   return made;
 }
 
-InstanceEntry entry(int who, Role role, const char* letters = "rw") {
+InstanceEntry entry(int who, InstanceRole role, const char* letters = "rw") {
   InstanceEntry made;
   made.name = "instance-" + std::to_string(who);
   made.key = public_key(who);
@@ -68,7 +68,7 @@ class Book {
 
   // Fences what is told.
   Dot revoke(int author, int subject, const std::vector<Dot>& seen, const std::vector<Dot>& left = {}) {
-    InstanceEntry value = entry(subject, Role::member, "");
+    InstanceEntry value = entry(subject, InstanceRole::member, "");
     value.status = InstanceStatus::revoked;
     for (const Dot& each : left) value.fence[std::string(loam::registry_name)].insert(each);
     return write(author, subject, value, seen);
@@ -93,11 +93,11 @@ bool is_known(const Registry& registry, int who) { return registry.find(id(who))
 
 TEST_CASE("the founder admits, and nobody else does") {
   Book book;
-  const Dot first = book.write(0, 0, entry(0, Role::governor), {});
-  const Dot beta = book.write(0, 1, entry(1, Role::member, "r"), {first});
-  book.write(1, 2, entry(2, Role::member), {beta});                          // a member admits
-  book.write(1, 1, entry(1, Role::governor, "rwtl"), {beta}, {beta});        // and helps himself
-  book.write(3, 3, entry(3, Role::governor, "rwtl"), {});                    // a stranger begins anew
+  const Dot first = book.write(0, 0, entry(0, InstanceRole::governor), {});
+  const Dot beta = book.write(0, 1, entry(1, InstanceRole::member, "r"), {first});
+  book.write(1, 2, entry(2, InstanceRole::member), {beta});                          // a member admits
+  book.write(1, 1, entry(1, InstanceRole::governor, "rwtl"), {beta}, {beta});        // and helps himself
+  book.write(3, 3, entry(3, InstanceRole::governor, "rwtl"), {});                    // a stranger begins anew
   const Registry registry = book.registry();
   CHECK(registry.may(id(0), lessons, Permissions::write));
   CHECK(registry.may(id(1), lessons, Permissions::read));
@@ -110,16 +110,16 @@ TEST_CASE("the founder admits, and nobody else does") {
 
 TEST_CASE("an entry whose key is not its subject's is void") {
   Book book;
-  book.write(0, 1, entry(2, Role::member), {});
+  book.write(0, 1, entry(2, InstanceRole::member), {});
   CHECK_FALSE(is_known(book.registry(), 1));
   CHECK_FALSE(is_known(book.registry(), 2));
 }
 
 TEST_CASE("a governor that was made one governs, once he has seen it") {
   Book book;
-  const Dot made = book.write(0, 1, entry(1, Role::governor), {});
-  book.write(1, 2, entry(2, Role::member), {});      // had not seen it
-  book.write(1, 3, entry(3, Role::member), {made});
+  const Dot made = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  book.write(1, 2, entry(2, InstanceRole::member), {});      // had not seen it
+  book.write(1, 3, entry(3, InstanceRole::member), {made});
   const Registry registry = book.registry();
   CHECK_FALSE(is_known(registry, 2));
   CHECK(is_known(registry, 3));
@@ -127,24 +127,24 @@ TEST_CASE("a governor that was made one governs, once he has seen it") {
 
 TEST_CASE("of concurrent entries there is what all grant, and the strictest status") {
   Book book;
-  const Dot made = book.write(0, 1, entry(1, Role::governor), {});
-  const Dot first = book.write(0, 2, entry(2, Role::hub, "rw"), {made});
-  const Dot more = book.write(0, 2, entry(2, Role::hub, "rwt"), {first}, {first});
-  InstanceEntry suspended = entry(2, Role::hub, "r");
+  const Dot made = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot first = book.write(0, 2, entry(2, InstanceRole::hub, "rw"), {made});
+  const Dot more = book.write(0, 2, entry(2, InstanceRole::hub, "rwt"), {first}, {first});
+  InstanceEntry suspended = entry(2, InstanceRole::hub, "r");
   suspended.status = InstanceStatus::suspended;
   const Dot less = book.write(1, 2, suspended, {first}, {first});
   CHECK(status(book.registry(), 2) == InstanceStatus::suspended);
   CHECK(book.registry().find(id(2))->permissions.at(std::string(lessons)).text() == "r");
   CHECK_FALSE(book.registry().may(id(2), lessons, Permissions::read));
   // Who has seen both resolves it.
-  book.write(0, 2, entry(2, Role::hub, "rwt"), {more, less}, {more, less});
+  book.write(0, 2, entry(2, InstanceRole::hub, "rwt"), {more, less}, {more, less});
   CHECK(book.registry().may(id(2), lessons, Permissions::tighten));
 }
 
 TEST_CASE("what an author might do is what was in force of what he had seen") {
   Book book;
-  const Dot granted = book.write(0, 1, entry(1, Role::member, "rw"), {});
-  const Dot taken = book.write(0, 1, entry(1, Role::member, "r"), {granted}, {granted});
+  const Dot granted = book.write(0, 1, entry(1, InstanceRole::member, "rw"), {});
+  const Dot taken = book.write(0, 1, entry(1, InstanceRole::member, "r"), {granted}, {granted});
   const Registry registry = book.registry();
   CHECK(registry.might(id(1), lessons, Permissions::write, {granted}) == true);
   CHECK(registry.might(id(1), lessons, Permissions::write, {taken}) == false);
@@ -155,11 +155,11 @@ TEST_CASE("what an author might do is what was in force of what he had seen") {
 
 TEST_CASE("a revocation makes void what the revoker had not seen, and what that led to") {
   Book book;
-  const Dot evil = book.write(0, 1, entry(1, Role::governor), {});
-  const Dot seen = book.write(1, 2, entry(2, Role::member), {evil});
+  const Dot evil = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot seen = book.write(1, 2, entry(2, InstanceRole::member), {evil});
   const Dot revoked = book.revoke(0, 1, {seen}, {seen});
-  const Dot back_dated = book.write(1, 3, entry(3, Role::governor, "rwtl"), {evil});
-  book.write(3, 4, entry(4, Role::member), {back_dated});
+  const Dot back_dated = book.write(1, 3, entry(3, InstanceRole::governor, "rwtl"), {evil});
+  book.write(3, 4, entry(4, InstanceRole::member), {back_dated});
   const Registry registry = book.registry();
   CHECK(is_known(registry, 2));
   CHECK_FALSE(is_known(registry, 3));
@@ -172,14 +172,14 @@ TEST_CASE("a revocation makes void what the revoker had not seen, and what that 
   // It is void in the past as well.
   CHECK(registry.might(id(3), lessons, Permissions::write, {back_dated}) == false);
   // Nobody comes back.
-  book.write(0, 1, entry(1, Role::governor), {revoked}, {revoked});
+  book.write(0, 1, entry(1, InstanceRole::governor), {revoked}, {revoked});
   CHECK(status(book.registry(), 1) == InstanceStatus::revoked);
 }
 
 TEST_CASE("two who revoke each other are both revoked, and nobody escapes by revoking back") {
   Book book;
-  const Dot one = book.write(0, 1, entry(1, Role::governor), {});
-  const Dot both = book.write(0, 2, entry(2, Role::governor), {one});
+  const Dot one = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot both = book.write(0, 2, entry(2, InstanceRole::governor), {one});
   book.revoke(1, 2, {both});
   book.revoke(2, 1, {both});
   CHECK(status(book.registry(), 1) == InstanceStatus::revoked);
@@ -188,9 +188,9 @@ TEST_CASE("two who revoke each other are both revoked, and nobody escapes by rev
 
 TEST_CASE("a revocation stands by what its author had seen, also where what made him governor is void now") {
   Book book;
-  const Dot evil = book.write(0, 1, entry(1, Role::governor), {});
-  const Dot victim = book.write(0, 3, entry(3, Role::member), {evil});
-  const Dot puppet = book.write(1, 2, entry(2, Role::governor), {victim});
+  const Dot evil = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot victim = book.write(0, 3, entry(3, InstanceRole::member), {evil});
+  const Dot puppet = book.write(1, 2, entry(2, InstanceRole::governor), {victim});
   book.revoke(0, 1, {victim});        // had not seen the puppet
   book.revoke(2, 3, {puppet});        // had not seen the revocation
   CHECK_FALSE(is_known(book.registry(), 2));
@@ -199,19 +199,19 @@ TEST_CASE("a revocation stands by what its author had seen, also where what made
 
 TEST_CASE("a revocation by who was no governor is nothing") {
   Book book;
-  const Dot member = book.write(0, 1, entry(1, Role::member), {});
+  const Dot member = book.write(0, 1, entry(1, InstanceRole::member), {});
   book.revoke(1, 0, {member});
   CHECK_FALSE(is_known(book.registry(), 0));  // governs still, without an entry
-  book.write(0, 2, entry(2, Role::member), {member});
+  book.write(0, 2, entry(2, InstanceRole::member), {member});
   CHECK(is_known(book.registry(), 2));
 }
 
 TEST_CASE("what has seen what is not there, or itself, is left out") {
   Book book;
-  book.write(0, 1, entry(1, Role::member), {{actor(7), 1}});
-  book.write(0, 2, entry(2, Role::member), {{actor(0), 3}});
-  book.write(0, 3, entry(3, Role::member), {{actor(0), 2}});
-  book.write(0, 4, entry(4, Role::member), {});
+  book.write(0, 1, entry(1, InstanceRole::member), {{actor(7), 1}});
+  book.write(0, 2, entry(2, InstanceRole::member), {{actor(0), 3}});
+  book.write(0, 3, entry(3, InstanceRole::member), {{actor(0), 2}});
+  book.write(0, 4, entry(4, InstanceRole::member), {});
   const Registry registry = book.registry();
   CHECK(registry.instances().size() == 1);
   CHECK(is_known(registry, 4));
@@ -295,7 +295,7 @@ class Oracle {
     const auto of = heads(who, seen, world, revoked);
     if (of.empty()) return who == id(0);
     return !revoked && std::all_of(of.begin(), of.end(), [](const RegistryAssignment* head) {
-      return head->entry.role == Role::governor && head->entry.status == InstanceStatus::active;
+      return head->entry.role == InstanceRole::governor && head->entry.status == InstanceStatus::active;
     });
   }
 
@@ -336,7 +336,7 @@ Book random_book(Gen& gen, std::size_t size) {
       book.revoke(author, subject, seen, left);
       continue;
     }
-    const auto value = entry(gen.one_in(20) ? 7 : subject, gen.one_in(4) ? Role::member : Role::governor,
+    const auto value = entry(gen.one_in(20) ? 7 : subject, gen.one_in(4) ? InstanceRole::member : InstanceRole::governor,
                              gen.one_in(3) ? "r" : "rw");
     book.write(author, subject, value, seen, superseded);
   }
@@ -383,7 +383,7 @@ TEST_CASE("who is revoked stays so whatever is added, and what is added concurre
     }
     // One more that has seen nothing and supersedes nothing.
     Book more = book;
-    more.write(0, 1, entry(1, Role::governor, "rwtl"), {});
+    more.write(0, 1, entry(1, InstanceRole::governor, "rwtl"), {});
     const Registry added(Book::root(), more.log);
     if (before.find(id(1)) && after.find(id(1))) {
       for (const std::uint8_t letter : {Permissions::read, Permissions::write, Permissions::loosen}) {

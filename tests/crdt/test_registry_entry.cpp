@@ -11,7 +11,7 @@ using loam::ErrorCode;
 using loam::InstanceEntry;
 using loam::InstanceStatus;
 using loam::Permissions;
-using loam::Role;
+using loam::InstanceRole;
 using test::error_of;
 using test::Gen;
 using test::SigningKey;
@@ -31,7 +31,7 @@ InstanceEntry member() {
 TEST_CASE("an entry of the registry survives its encoding") {
   test::forall("entry", 500, [](Gen& gen) {
     InstanceEntry made = member();
-    made.role = static_cast<Role>(gen.below(3));
+    made.role = static_cast<InstanceRole>(gen.below(3));
     made.permissions["org_patterns"] = {static_cast<std::uint8_t>(1 + gen.below(15))};
     made.endpoints = {"ws://127.0.0.1:7700", gen.text(20)};
     made.voter = gen.coin();
