@@ -85,7 +85,7 @@ DataFile check_once(const std::filesystem::path& path) {
   const std::uint64_t size = size_of(file.number(), path);
   const std::uint64_t page = newer.free.page_octets;
   if (newer.last_page >= size / page) check_short_file(path, size, (newer.last_page + 1) * page);
-  return {newer.map_octets};
+  return {newer.map_octets, newer.transaction};
 }
 
 // Removes what LMDB made in a directory, and the directory.

@@ -20,7 +20,8 @@ void make_data_file(const std::filesystem::path& dir, const Descriptor& director
 
 /// What the meta pages of a data file say.
 struct DataFile {
-  std::uint64_t map_octets = 0;  ///< the map that its last writer used
+  std::uint64_t map_octets = 0;   ///< the map that its last writer used
+  std::uint64_t transaction = 0;  ///< the newest
 };
 
 /// Octets of LMDB's lock file with that many readers (its table starts and goes on in cache lines).

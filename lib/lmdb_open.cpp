@@ -104,8 +104,12 @@ void EnvState::open_verified() {
     for (std::size_t i = 0; code == 0 && report->is_sound() && i < tables.size(); ++i) {
       code = mdb_dbi_open(txn, tables[i].c_str(), 0, &handles[i]);
     }
+    const std::uint64_t seen = mdb_txn_id(txn);
     code == 0 ? (void)mdb_txn_commit(txn) : mdb_txn_abort(txn);  // a commit keeps the handles
-    if (!report) continue;  // two commits have overtaken the snapshot
+    if (!report) {
+      if (check_data_file(dir).transaction < seen) refuse_older();
+      continue;  // two commits have overtaken the snapshot
+    }
     if (!report->is_sound()) {
       throw Error(ErrorCode::damaged, path.string() + ": damaged after a commit failed: " +
                                           report->findings.at(0).text +

@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <thread>
 
 #include "crdt/codec.hpp"
@@ -211,6 +214,8 @@ class OldMeta {
 
 // A store, and batches of elements that its index keeps pending.
 struct Indexed {
+  explicit Indexed(std::filesystem::path dir) : place(std::move(dir)) {}
+
   Bytes content(int batch, std::size_t i) const {
     return encode(Map{{"payload", Map{{"text", std::to_string(batch) + " " + std::to_string(i)}}},
                       {"type", "lesson"}});
@@ -239,20 +244,21 @@ struct Indexed {
   }
 
   static constexpr std::size_t count = pending_entries_min + 4;
-  Scratch scratch{test::memory_directory()};
+  std::filesystem::path place;
   SegmentTable table;
   Config config;
-  SharedStore shared{scratch / "shared", table, config, InstanceId{}, StoreIdentity{"alpha", {}}};
-  PrivateStore priv{scratch / "private", table, config};
+  SharedStore shared{place / "shared", table, config, InstanceId{}, StoreIdentity{"alpha", {}}};
+  PrivateStore priv{place / "private", table, config};
   Committer committer{shared, priv, [] { return 1'000; }, [] {}};
   SegmentNumber segment = shared.number("lessons_learned");
 };
 
 TEST_CASE("readers do not trust an index of what a failing disk has lost") {
-  Indexed store;
+  const Scratch place(test::memory_directory());
+  Indexed store(place.path());
   REQUIRE(store.add(0));
-  const OldMeta before(store.scratch / "shared" / "data.mdb");
-  DiskWatch watch(store.scratch.path(),
+  const OldMeta before(place / "shared" / "data.mdb");
+  DiskWatch watch(place.path(),
                   {.call = Fault::Call::meta_lost, .number = 1, .code = EIO, .lasts = true});
   REQUIRE(!store.add(1));
   REQUIRE(!store.shared.env().is_writable());
@@ -267,11 +273,12 @@ TEST_CASE("readers do not trust an index of what a failing disk has lost") {
 }
 
 TEST_CASE("an older state that a failing disk brings back is not written over while its newest is known") {
-  Indexed store;
+  const Scratch place(test::memory_directory());
+  Indexed store(place.path());
   REQUIRE(store.add(0));
   REQUIRE(store.add(1));
-  const OldMeta before(store.scratch / "shared" / "data.mdb");
-  DiskWatch watch(store.scratch.path(),
+  const OldMeta before(place / "shared" / "data.mdb");
+  DiskWatch watch(place.path(),
                   {.call = Fault::Call::meta_lost, .number = 1, .code = EIO, .lasts = true});
   REQUIRE(!store.add(2));
   watch.heal();
@@ -281,6 +288,64 @@ TEST_CASE("an older state that a failing disk brings back is not written over wh
   CHECK(store.found(0) == Indexed::count);
   CHECK(store.found(1) == Indexed::count);
   CHECK(store.found(3) == Indexed::count);
+  CHECK(test::walk(store.shared) == "");
+}
+
+// A process that opens the store when it is told to, and keeps it open until it is killed.
+class Holder {
+ public:
+  explicit Holder(const std::filesystem::path& dir) {
+    REQUIRE(pipe(to_.data()) == 0);
+    REQUIRE(pipe(from_.data()) == 0);
+    process_ = fork();
+    REQUIRE(process_ >= 0);
+    if (process_ > 0) return;
+    char octet = 0;
+    if (::read(to_[0], &octet, 1) != 1) _exit(1);
+    const auto env = lmdb::Env::open({.dir = dir, .tables = shared_table_names()});
+    if (::write(from_[1], &octet, 1) == 1) pause();
+    _exit(1);
+  }
+  ~Holder() { end(); }
+
+  void open() const {
+    char octet = 1;
+    REQUIRE(::write(to_[1], &octet, 1) == 1);
+    REQUIRE(::read(from_[0], &octet, 1) == 1);
+  }
+
+  void end() {
+    if (process_ <= 0) return;
+    kill(process_, SIGKILL);
+    waitpid(std::exchange(process_, 0), nullptr, 0);
+  }
+
+ private:
+  std::array<int, 2> to_{};
+  std::array<int, 2> from_{};
+  pid_t process_ = 0;
+};
+
+TEST_CASE("while another process knows of a commit that the disk has lost, nothing is written") {
+  const Scratch place(test::memory_directory());
+  Holder other(place / "shared");  // before this process has anything open that a child must not use
+  Indexed store(place.path());
+  REQUIRE(store.add(0));
+  REQUIRE(store.add(1));
+  const OldMeta before(place / "shared" / "data.mdb");
+  DiskWatch watch(place.path(),
+                  {.call = Fault::Call::meta_lost, .number = 1, .code = EIO, .lasts = true});
+  REQUIRE(!store.add(2));
+  other.open();
+  watch.heal();
+  before.bring_back();
+  CHECK(!store.add(3));
+  CHECK(!store.shared.env().is_writable());
+  other.end();
+  REQUIRE(store.add(4));
+  CHECK(store.found(0) == Indexed::count);
+  CHECK(store.found(1) == Indexed::count);
+  CHECK(store.found(4) == Indexed::count);
   CHECK(test::walk(store.shared) == "");
 }
 
