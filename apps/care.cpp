@@ -32,7 +32,7 @@ auto hinted(const Shell& shell, Look&& look) {
   }
 }
 
-boost::json::object shape(const VerifyReport& report) {
+boost::json::object verify_shape(const VerifyReport& report) {
   boost::json::array findings;
   for (const auto& finding : report.findings) {
     findings.push_back(boost::json::object{{"store", finding.store},
@@ -99,7 +99,7 @@ std::string text_of(const DoctorReport& report) {
   return report.ailments.empty() ? "nothing to tell\n" : out;
 }
 
-boost::json::object shape(const DoctorReport& report) {
+boost::json::object doctor_shape(const DoctorReport& report) {
   boost::json::array items;
   for (const auto& ailment : report.ailments) {
     items.push_back(boost::json::object{{"state", ailment.state},
@@ -129,7 +129,7 @@ int run(const command::Verify& verify, const Shell& shell) {
     };
     report = hinted(shell, [&](const auto& dir) { return verify_instance(dir, options); });
   }
-  answer(shell, shape(report), text_of(report));
+  answer(shell, verify_shape(report), text_of(report));
   return report.is_sound() ? exit_sound : exit_code(ErrorCode::damaged);
 }
 
@@ -146,7 +146,7 @@ int run(const command::Doctor& doctor, const Shell& shell) {
     };
     report = hinted(shell, [&](const auto& dir) { return examine(dir, options); });
   }
-  answer(shell, shape(report), text_of(report));
+  answer(shell, doctor_shape(report), text_of(report));
   if (report.failed) return exit_failed;
   return report.is_damaged() ? exit_code(ErrorCode::damaged) : exit_sound;
 }

@@ -11,10 +11,10 @@
 namespace loam {
 namespace {
 
-constexpr std::uint64_t version = 1;
-constexpr std::size_t parts = 11;
+constexpr std::uint64_t header_version = 1;
+constexpr std::size_t header_parts = 11;
 
-[[noreturn]] void reject(const std::string& why) { throw Error(ErrorCode::invalid, "batch: " + why); }
+[[noreturn]] void reject_batch(const std::string& why) { throw Error(ErrorCode::invalid, "batch: " + why); }
 
 void check_limit(const char* what, std::size_t size, std::size_t limit) {
   if (size <= limit) return;
@@ -24,13 +24,13 @@ void check_limit(const char* what, std::size_t size, std::size_t limit) {
 
 std::uint64_t counter_from(const Value& value) {
   const std::uint64_t counter = as_number(value, "batch: counter");
-  if (counter == 0 || counter > counter_max) reject("a counter out of range");
+  if (counter == 0 || counter > counter_max) reject_batch("a counter out of range");
   return counter;
 }
 
 const Array& pair_from(const Value& value) {
   const Array& pair = as_array(value, "batch: dots");
-  if (pair.size() != 2) reject("a pair of other than two");
+  if (pair.size() != 2) reject_batch("a pair of other than two");
   return pair;
 }
 
@@ -41,7 +41,7 @@ std::vector<Dot> frontier_from(const Value& value) {
   for (const Value& each : dots) {
     const Array& pair = pair_from(each);
     const Dot dot{as_id<ActorId>(pair[0], "batch: frontier"), counter_from(pair[1])};
-    if (!frontier.empty() && !(frontier.back() < dot)) reject("a frontier out of order");
+    if (!frontier.empty() && !(frontier.back() < dot)) reject_batch("a frontier out of order");
     frontier.push_back(dot);
   }
   return frontier;
@@ -55,11 +55,11 @@ Context superseded_from(const Value& value) {
   for (const Value& each : as_array(value, "batch: superseded")) {
     const Array& pair = pair_from(each);
     const auto next = as_id<ActorId>(pair[0], "batch: superseded");
-    if (before != nullptr && !(*before < next)) reject("actors out of order");
+    if (before != nullptr && !(*before < next)) reject_batch("actors out of order");
     actor = next;
     before = &actor;
     const RangeSet counters = decode_ranges(as_octets(pair[1], "batch: superseded"));
-    if (counters.empty()) reject("an actor without counters");
+    if (counters.empty()) reject_batch("an actor without counters");
     check_limit("superseded ranges", ranges += counters.ranges().size(), batch_superseded_max);
     superseded.insert(actor, counters);
   }
@@ -71,7 +71,7 @@ Context superseded_from(const Value& value) {
 Bytes encode(const Batch& batch) {
   Bytes out;
   Writer writer(out);
-  writer.array(parts).number(version).octets(batch.federation.view()).text(batch.segment);
+  writer.array(header_parts).number(header_version).octets(batch.federation.view()).text(batch.segment);
   writer.octets(batch.claim.author.view()).octets(batch.claim.nonce).octets(batch.actor.view());
   writer.number(batch.first).number(batch.count);
   writer.array(batch.frontier.size());
@@ -87,22 +87,22 @@ Bytes encode(const Batch& batch) {
 Batch decode_batch(BytesView octets) {
   const Value value = decode(octets);
   const Array& array = as_array(value, "batch");
-  if (array.empty() || as_number(array[0], "batch: version") != version) reject("of another version");
-  if (array.size() != parts) reject(std::to_string(array.size()) + " parts, not " + std::to_string(parts));
+  if (array.empty() || as_number(array[0], "batch: version") != header_version) reject_batch("of another version");
+  if (array.size() != header_parts) reject_batch(std::to_string(array.size()) + " parts, not " + std::to_string(header_parts));
   Batch batch;
   batch.federation = as_id<FederationId>(array[1], "batch: federation");
   batch.segment = as_text(array[2], "batch: segment");
   batch.claim.author = as_id<InstanceId>(array[3], "batch: author");
   const Bytes& nonce = as_octets(array[4], "batch: nonce");
-  if (nonce.size() != batch.claim.nonce.size()) reject("a nonce of another size");
+  if (nonce.size() != batch.claim.nonce.size()) reject_batch("a nonce of another size");
   std::copy(nonce.begin(), nonce.end(), batch.claim.nonce.begin());
   batch.actor = as_id<ActorId>(array[5], "batch: actor");
-  if (!is_true_of(batch.actor, batch.claim)) reject("an actor that is not its author's");
+  if (!is_true_of(batch.actor, batch.claim)) reject_batch("an actor that is not its author's");
   batch.first = counter_from(array[6]);
   const std::uint64_t count = as_number(array[7], "batch: count");
-  if (count == 0) reject("without records");
+  if (count == 0) reject_batch("without records");
   check_limit("records", count, batch_records_max);
-  if (batch.first + count - 1 > counter_max) reject("a counter out of range");
+  if (batch.first + count - 1 > counter_max) reject_batch("a counter out of range");
   batch.count = static_cast<std::uint32_t>(count);
   batch.frontier = frontier_from(array[8]);
   batch.root = as_id<TreeHash>(array[9], "batch: root");

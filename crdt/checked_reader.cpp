@@ -7,17 +7,17 @@
 namespace loam {
 namespace {
 
-[[noreturn]] void reject() { throw Error(ErrorCode::invalid, "msgpack: was never checked"); }
+[[noreturn]] void reject_unchecked() { throw Error(ErrorCode::invalid, "msgpack: was never checked"); }
 
 }  // namespace
 
 unsigned CheckedReader::form() const {
-  if (rest_.empty()) reject();
+  if (rest_.empty()) reject_unchecked();
   return std::to_integer<unsigned>(rest_.front());
 }
 
 BytesView CheckedReader::take(std::size_t size) {
-  if (size > rest_.size()) reject();
+  if (size > rest_.size()) reject_unchecked();
   const BytesView taken = rest_.first(size);
   rest_ = rest_.subspan(size);
   return taken;
@@ -36,34 +36,34 @@ std::size_t CheckedReader::size_behind(unsigned first, unsigned form) {
 
 std::uint64_t CheckedReader::number() {
   const unsigned form = this->form();
-  if (form >= 0x80 && (form < 0xcc || form > 0xcf)) reject();
+  if (form >= 0x80 && (form < 0xcc || form > 0xcf)) reject_unchecked();
   (void)take(1);
   return form < 0x80 ? form : big_endian(std::size_t{1} << (form - 0xcc));
 }
 
 std::string_view CheckedReader::text() {
-  if (!is_text()) reject();
+  if (!is_text()) reject_unchecked();
   const unsigned form = this->form();
   (void)take(1);
   return text_of(take(form < 0xd9 ? form & 0x1fU : size_behind(0xd9, form)));
 }
 
 BytesView CheckedReader::octets() {
-  if (!is_octets()) reject();
+  if (!is_octets()) reject_unchecked();
   const unsigned form = this->form();
   (void)take(1);
   return take(size_behind(0xc4, form));
 }
 
 std::size_t CheckedReader::array() {
-  if (!is_array()) reject();
+  if (!is_array()) reject_unchecked();
   const unsigned form = this->form();
   (void)take(1);
   return form < 0xdc ? form & 0x0fU : size_behind(0xdb, form);
 }
 
 std::size_t CheckedReader::map() {
-  if (!is_map()) reject();
+  if (!is_map()) reject_unchecked();
   const unsigned form = this->form();
   (void)take(1);
   return form < 0xde ? form & 0x0fU : size_behind(0xdd, form);
@@ -84,7 +84,7 @@ BytesView CheckedReader::whole() {
       const unsigned form = this->form();
       const bool is_short =
           form < 0x80 || form >= 0xe0 || form == 0xc0 || form == 0xc2 || form == 0xc3;
-      if (!is_short && (form < 0xcb || form > 0xd3)) reject();
+      if (!is_short && (form < 0xcb || form > 0xd3)) reject_unchecked();
       // 0xcb is a real, 0xcc to 0xcf and 0xd0 to 0xd3 are integers of 1, 2, 4 and 8 octets.
       (void)take(is_short ? 1 : form == 0xcb ? 9 : 1 + (std::size_t{1} << (form & 3U)));
     }
@@ -121,7 +121,7 @@ Value CheckedReader::value() {
     case 0xd3: return Value(static_cast<std::int64_t>(big_endian(8)));
     default: break;
   }
-  if (form < 0xe0) reject();
+  if (form < 0xe0) reject_unchecked();
   return Value(std::int64_t{static_cast<std::int8_t>(form)});
 }
 

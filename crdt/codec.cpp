@@ -10,7 +10,7 @@
 namespace loam {
 namespace {
 
-[[noreturn]] void reject(const std::string& why) {
+[[noreturn]] void reject_msgpack(const std::string& why) {
   throw Error(ErrorCode::invalid, "msgpack: " + why);
 }
 
@@ -75,23 +75,23 @@ class CheckingVisitor : public msgpack::null_visitor {
   bool visit_boolean(bool) { return leaf(1); }
   bool visit_positive_integer(std::uint64_t value) { return leaf(canonical_size(value)); }
   bool visit_negative_integer(std::int64_t value) {
-    if (value >= 0) reject("a positive integer in a signed form");
+    if (value >= 0) reject_msgpack("a positive integer in a signed form");
     return leaf(canonical_size(value));
   }
-  bool visit_float32(float) { reject("a 32-bit float"); }
+  bool visit_float32(float) { reject_msgpack("a 32-bit float"); }
   bool visit_float64(double value) {
-    if (std::isnan(value)) reject("NaN");
-    if (value == 0 && std::signbit(value)) reject("a negative zero");
+    if (std::isnan(value)) reject_msgpack("NaN");
+    if (value == 0 && std::signbit(value)) reject_msgpack("a negative zero");
     return leaf(9);
   }
   bool visit_str(const char* data, std::uint32_t size) {
     const std::string_view text(data, size);
-    if (!is_utf8(text)) reject("text that is not UTF-8");
+    if (!is_utf8(text)) reject_msgpack("text that is not UTF-8");
     if (in_key_) check_key(text);
     return leaf(text_header(size) + size, true);
   }
   bool visit_bin(const char*, std::uint32_t size) { return leaf(octets_header(size) + size); }
-  bool visit_ext(const char*, std::uint32_t) { reject("an extension type"); }
+  bool visit_ext(const char*, std::uint32_t) { reject_msgpack("an extension type"); }
 
   bool start_array(std::uint32_t size) { return open(size, false); }
   bool end_array() { return close(); }
@@ -106,8 +106,8 @@ class CheckingVisitor : public msgpack::null_visitor {
     return true;
   }
 
-  void parse_error(std::size_t, std::size_t) { reject("malformed"); }
-  void insufficient_bytes(std::size_t, std::size_t) { reject("truncated"); }
+  void parse_error(std::size_t, std::size_t) { reject_msgpack("malformed"); }
+  void insufficient_bytes(std::size_t, std::size_t) { reject_msgpack("truncated"); }
 
   std::size_t canonical_octets() const { return octets_; }
 
@@ -119,14 +119,14 @@ class CheckingVisitor : public msgpack::null_visitor {
   };
 
   bool leaf(std::size_t size, bool is_text = false) {
-    if (in_key_ && !is_text) reject("a key that is not text");
+    if (in_key_ && !is_text) reject_msgpack("a key that is not text");
     octets_ += size;
     if (++elements_ > limits_.elements_max) over("elements", elements_, limits_.elements_max);
     return true;
   }
 
   bool open(std::uint32_t size, bool) {
-    if (in_key_) reject("a key that is not text");
+    if (in_key_) reject_msgpack("a key that is not text");
     if (size > limits_.container_max)
       over("elements of one container", size, limits_.container_max);
     if (levels_.size() + 1 > limits_.depth_max)
@@ -145,7 +145,7 @@ class CheckingVisitor : public msgpack::null_visitor {
   void check_key(std::string_view key) {
     Level& level = levels_.back();
     if (level.has_key && !(level.last_key < key)) {
-      reject(level.last_key == key ? "a repeated key" : "unsorted keys");
+      reject_msgpack(level.last_key == key ? "a repeated key" : "unsorted keys");
     }
     level.has_key = true;
     level.last_key = key;
@@ -233,18 +233,18 @@ class BuildingVisitor : public CheckingVisitor {
 template <class Visitor>
 void walk(BytesView bytes, const DecodeLimits& limits, Visitor& visitor) {
   if (bytes.size() > limits.octets_max) over("octets", bytes.size(), limits.octets_max);
-  if (bytes.empty()) reject("nothing to read");
+  if (bytes.empty()) reject_msgpack("nothing to read");
   std::size_t read = 0;
   const std::string_view text = text_of(bytes);
   try {
-    if (!msgpack::parse(text.data(), text.size(), read, visitor)) reject("truncated");
+    if (!msgpack::parse(text.data(), text.size(), read, visitor)) reject_msgpack("truncated");
   } catch (const msgpack::unpack_error&) {
-    reject("malformed");
+    reject_msgpack("malformed");
   }
   if (read != bytes.size()) {
-    reject("trailing octets: " + std::to_string(bytes.size() - read));
+    reject_msgpack("trailing octets: " + std::to_string(bytes.size() - read));
   }
-  if (visitor.canonical_octets() != bytes.size()) reject("a longer form than needed");
+  if (visitor.canonical_octets() != bytes.size()) reject_msgpack("a longer form than needed");
 }
 
 void write_map(Writer& writer, const Map& map) {
@@ -281,7 +281,7 @@ Writer& Writer::integer(std::int64_t value) {
 }
 
 Writer& Writer::real(double value) {
-  if (std::isnan(value)) reject("NaN");
+  if (std::isnan(value)) reject_msgpack("NaN");
   if (value == 0) value = 0.0;  // the negative zero equals the positive one
   Sink sink{out_};
   // Always the 64-bit form. pack_double would write a whole number as an integer.
@@ -295,7 +295,7 @@ Writer& Writer::real(double value) {
 }
 
 Writer& Writer::text(std::string_view value) {
-  if (!is_utf8(value)) reject("text that is not UTF-8");
+  if (!is_utf8(value)) reject_msgpack("text that is not UTF-8");
   Sink sink{out_};
   msgpack::packer<Sink> packer(sink);
   packer.pack_str(checked_size(value.size()));

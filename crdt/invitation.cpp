@@ -12,10 +12,10 @@ namespace {
 constexpr std::string_view prefix = "loam-";
 constexpr std::string_view digits = "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford's, as ids have them
 constexpr std::size_t check_octets = 4;
-constexpr std::uint64_t version = 1;
-constexpr std::size_t parts = 8;
+constexpr std::uint64_t token_version = 1;
+constexpr std::size_t token_parts = 8;
 
-[[noreturn]] void reject(const std::string& why) { throw Error(ErrorCode::invalid, "token: " + why); }
+[[noreturn]] void reject_token(const std::string& why) { throw Error(ErrorCode::invalid, "token: " + why); }
 
 std::string text_of_octets(BytesView octets) {
   std::string text;
@@ -39,7 +39,7 @@ Bytes octets_of_text(std::string_view text) {
   for (const char c : text) {
     const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const std::size_t digit = digits.find(lower);
-    if (digit == std::string_view::npos) reject("a character that does not belong there");
+    if (digit == std::string_view::npos) reject_token("a character that does not belong there");
     window = (window << 5) | static_cast<unsigned>(digit);
     bits += 5;
     if (bits < 8) continue;
@@ -47,7 +47,7 @@ Bytes octets_of_text(std::string_view text) {
     octets.push_back(static_cast<std::byte>((window >> bits) & 255U));
     window &= (1U << bits) - 1;
   }
-  if (window != 0 || bits >= 5) reject("cut short or mistyped");
+  if (window != 0 || bits >= 5) reject_token("cut short or mistyped");
   return octets;
 }
 
@@ -62,7 +62,7 @@ std::string_view trimmed(std::string_view text) {
 
 PublicKey key_from(const Value& value) {
   const auto key = PublicKey::from(as_octets(value, "token: key"));
-  if (!key) reject("a key of another size");
+  if (!key) reject_token("a key of another size");
   check_public_key(*key);
   return *key;
 }
@@ -70,7 +70,7 @@ PublicKey key_from(const Value& value) {
 std::array<std::byte, 16> sixteen_from(const Value& value) {
   const Bytes& octets = as_octets(value, "token");
   std::array<std::byte, 16> out{};
-  if (octets.size() != out.size()) reject("a part of another size");
+  if (octets.size() != out.size()) reject_token("a part of another size");
   std::copy(octets.begin(), octets.end(), out.begin());
   return out;
 }
@@ -79,7 +79,7 @@ std::array<std::byte, 16> sixteen_from(const Value& value) {
 
 std::string token_of(const Invitation& invitation) {
   Bytes octets;
-  Writer(octets).array(parts).number(version).octets(invitation.root.founder.view())
+  Writer(octets).array(token_parts).number(token_version).octets(invitation.root.founder.view())
       .octets(invitation.root.nonce).octets(invitation.governor.view()).text(invitation.endpoint)
       .text(invitation.name).octets(invitation.secret).integer(invitation.expires_ms);
   const auto check = check_of(octets);
@@ -89,27 +89,27 @@ std::string token_of(const Invitation& invitation) {
 
 Invitation parse_token(std::string_view token) {
   token = trimmed(token);
-  if (!token.starts_with(prefix)) reject("does not begin with " + std::string(prefix));
+  if (!token.starts_with(prefix)) reject_token("does not begin with " + std::string(prefix));
   const Bytes octets = octets_of_text(token.substr(prefix.size()));
-  if (octets.size() <= check_octets) reject("cut short");
+  if (octets.size() <= check_octets) reject_token("cut short");
   const BytesView content = BytesView(octets).first(octets.size() - check_octets);
   const auto check = check_of(content);
   if (!equal(BytesView(check).first(check_octets), BytesView(octets).last(check_octets))) {
-    reject("cut short or mistyped");
+    reject_token("cut short or mistyped");
   }
   const Value value = decode(content);
   const Array& array = as_array(value, "token");
-  if (array.empty() || as_number(array[0], "token: version") != version) reject("of another version");
-  if (array.size() != parts) reject("of another form");
+  if (array.empty() || as_number(array[0], "token: version") != token_version) reject_token("of another version");
+  if (array.size() != token_parts) reject_token("of another form");
   Invitation invitation;
   invitation.root = {key_from(array[1]), sixteen_from(array[2])};
   invitation.governor = key_from(array[3]);
   invitation.endpoint = as_text(array[4], "token: endpoint");
-  if (invitation.endpoint.size() > invitation_endpoint_max) reject("an endpoint that is too long");
+  if (invitation.endpoint.size() > invitation_endpoint_max) reject_token("an endpoint that is too long");
   invitation.name = as_text(array[5], "token: name");
   invitation.secret = sixteen_from(array[6]);
   const auto* expires = array[7].get<std::int64_t>();
-  if (expires == nullptr) reject("expires at no time");
+  if (expires == nullptr) reject_token("expires at no time");
   invitation.expires_ms = *expires;
   return invitation;
 }

@@ -6,7 +6,7 @@
 namespace loam {
 namespace {
 
-[[noreturn]] void reject(const char* why) {
+[[noreturn]] void reject_ranges(const char* why) {
   throw Error(ErrorCode::invalid, std::string("ranges: ") + why);
 }
 
@@ -23,17 +23,17 @@ void append_varint(Bytes& out, std::uint64_t value) {
 std::uint64_t take_varint(BytesView& octets) {
   std::uint64_t value = 0;
   for (int shift = 0; shift < 64; shift += 7) {
-    if (octets.empty()) reject("cut short");
+    if (octets.empty()) reject_ranges("cut short");
     const auto octet = std::to_integer<std::uint64_t>(octets.front());
     octets = octets.subspan(1);
-    if (shift == 63 && octet > 1) reject("a number beyond 64 bits");
+    if (shift == 63 && octet > 1) reject_ranges("a number beyond 64 bits");
     value |= (octet & 0x7f) << shift;
     if (octet < 0x80) {
-      if (octet == 0 && shift > 0) reject("a longer form than needed");
+      if (octet == 0 && shift > 0) reject_ranges("a longer form than needed");
       return value;
     }
   }
-  reject("a number beyond 64 bits");
+  reject_ranges("a number beyond 64 bits");
 }
 
 void append_ranges(Bytes& out, const RangeSet& ranges) {
@@ -57,11 +57,11 @@ RangeSet decode_ranges(BytesView octets) {
   while (!octets.empty()) {
     const std::uint64_t distance = take_varint(octets);
     const std::uint64_t length = take_varint(octets);
-    if (distance == 0 && before != 0) reject("two ranges that touch");
-    if (distance > counter_max || length > counter_max) reject("a counter out of range");
+    if (distance == 0 && before != 0) reject_ranges("two ranges that touch");
+    if (distance > counter_max || length > counter_max) reject_ranges("a counter out of range");
     const std::uint64_t first = before + distance + 1;
     const std::uint64_t last = first + length;
-    if (last > counter_max) reject("a counter out of range");
+    if (last > counter_max) reject_ranges("a counter out of range");
     ranges.insert(Range{first, last});
     before = last;
   }

@@ -12,11 +12,11 @@
 namespace loam {
 namespace {
 
-constexpr std::size_t parts = 3;
+constexpr std::size_t record_parts = 3;
 
 const Array& three_parts(const Value& value) {
   const Array& array = as_array(value, "record");
-  if (array.size() != parts) {
+  if (array.size() != record_parts) {
     throw Error(ErrorCode::invalid, "record: " + std::to_string(array.size()) + " parts, not 3");
   }
   return array;
@@ -41,14 +41,14 @@ void check_map(BytesView bytes, const char* what) {
 Bytes encode(const SetRecord& record) {
   Bytes out;
   out.reserve(record.content.size() + record.meta.size() + 20);
-  Writer(out).array(parts).number(record.stamp.value).octets(record.content).octets(record.meta);
+  Writer(out).array(record_parts).number(record.stamp.value).octets(record.content).octets(record.meta);
   return out;
 }
 
 Bytes encode(const MapRecord& record) {
   Bytes out;
   Writer writer(out);
-  writer.array(parts).number(record.stamp.value).text(record.key);
+  writer.array(record_parts).number(record.stamp.value).text(record.key);
   record.value ? writer.octets(*record.value) : writer.nil();
   return out;
 }
@@ -88,7 +88,7 @@ void check_record(Kind kind, BytesView bytes) {
 SetRecordView view_set_record(BytesView checked) {
   CheckedReader reader(checked);
   [[maybe_unused]] const std::size_t size = reader.array();
-  assert(size == parts);
+  assert(size == record_parts);
   const Hlc stamp{reader.number()};
   const BytesView content = reader.octets();
   return {stamp, content, reader.octets()};

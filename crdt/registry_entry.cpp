@@ -13,9 +13,9 @@ constexpr std::string_view letters = "rwtl";
 constexpr std::array<std::string_view, 3> roles{"member", "hub", "governor"};
 constexpr std::array<std::string_view, 3> statuses{"active", "suspended", "revoked"};
 
-[[noreturn]] void reject(const std::string& why) { throw Error(ErrorCode::invalid, "registry entry: " + why); }
+[[noreturn]] void reject_entry(const std::string& why) { throw Error(ErrorCode::invalid, "registry entry: " + why); }
 
-void check_limit(const char* what, std::size_t size, std::size_t limit) {
+void check_entry_limit(const char* what, std::size_t size, std::size_t limit) {
   if (size <= limit) return;
   throw Error(ErrorCode::limit, std::string("registry entry: ") + what + ": " + std::to_string(size) +
                                     ", limit " + std::to_string(limit));
@@ -23,24 +23,24 @@ void check_limit(const char* what, std::size_t size, std::size_t limit) {
 
 const Value& field(const Map& map, const char* name) {
   const Value* value = find(map, name);
-  if (value == nullptr) reject(std::string(name) + ": missing");
+  if (value == nullptr) reject_entry(std::string(name) + ": missing");
   return *value;
 }
 
 template <class Enum, std::size_t size>
 Enum named(const std::array<std::string_view, size>& names, const Value& value, const char* what) {
   const auto at = std::find(names.begin(), names.end(), as_text(value, what));
-  if (at == names.end()) reject(std::string(what) + ": not known");
+  if (at == names.end()) reject_entry(std::string(what) + ": not known");
   return static_cast<Enum>(at - names.begin());
 }
 
 std::map<std::string, Permissions> permissions_from(const Value& value) {
   const Map& map = as_map(value, "permissions");
-  check_limit("segments", map.size(), entry_segments_max);
+  check_entry_limit("segments", map.size(), entry_segments_max);
   std::map<std::string, Permissions> permissions;
   for (const auto& [segment, letters_of] : map) {
     const auto parsed = Permissions::parse(as_text(letters_of, "permissions"));
-    if (!parsed || parsed->empty()) reject("permissions: not letters of " + std::string(letters));
+    if (!parsed || parsed->empty()) reject_entry("permissions: not letters of " + std::string(letters));
     permissions.emplace(segment, *parsed);
   }
   return permissions;
@@ -51,13 +51,13 @@ Context context_from(const Value& value, std::size_t& ranges) {
   std::optional<ActorId> before;
   for (const Value& each : as_array(value, "fence")) {
     const Array& pair = as_array(each, "fence");
-    if (pair.size() != 2) reject("fence: a pair of other than two");
+    if (pair.size() != 2) reject_entry("fence: a pair of other than two");
     const auto actor = as_id<ActorId>(pair[0], "fence");
-    if (before && !(*before < actor)) reject("fence: actors out of order");
+    if (before && !(*before < actor)) reject_entry("fence: actors out of order");
     before = actor;
     const RangeSet counters = decode_ranges(as_octets(pair[1], "fence"));
-    if (counters.empty()) reject("fence: an actor without counters");
-    check_limit("fenced ranges", ranges += counters.ranges().size(), entry_fence_ranges_max);
+    if (counters.empty()) reject_entry("fence: an actor without counters");
+    check_entry_limit("fenced ranges", ranges += counters.ranges().size(), entry_fence_ranges_max);
     context.insert(actor, counters);
   }
   return context;
@@ -65,12 +65,12 @@ Context context_from(const Value& value, std::size_t& ranges) {
 
 Fence fence_from(const Value& value) {
   const Map& map = as_map(value, "fence");
-  check_limit("segments", map.size(), entry_segments_max);
+  check_entry_limit("segments", map.size(), entry_segments_max);
   Fence fence;
   std::size_t ranges = 0;
   for (const auto& [segment, seen] : map) {
     Context context = context_from(seen, ranges);
-    if (context.empty()) reject("fence: a segment without actors");
+    if (context.empty()) reject_entry("fence: a segment without actors");
     fence.emplace(segment, std::move(context));
   }
   return fence;
@@ -86,7 +86,7 @@ Value value_of(const Context& context) {
 
 bool bool_from(const Value& value, const char* what) {
   const bool* truth = value.get<bool>();
-  if (truth == nullptr) reject(std::string(what) + ": not true or false");
+  if (truth == nullptr) reject_entry(std::string(what) + ": not true or false");
   return *truth;
 }
 
@@ -140,11 +140,11 @@ InstanceEntry decode_instance_entry(BytesView octets) {
   InstanceEntry entry;
   entry.name = as_text(field(map, "name"), "name");
   const auto key = PublicKey::from(as_octets(field(map, "key"), "key"));
-  if (!key) reject("key: not 32 octets");
+  if (!key) reject_entry("key: not 32 octets");
   check_public_key(*key);
   entry.key = *key;
   const Array& endpoints = as_array(field(map, "endpoints"), "endpoints");
-  check_limit("endpoints", endpoints.size(), entry_endpoints_max);
+  check_entry_limit("endpoints", endpoints.size(), entry_endpoints_max);
   for (const Value& endpoint : endpoints) entry.endpoints.push_back(as_text(endpoint, "endpoints"));
   entry.role = named<InstanceRole>(roles, field(map, "role"), "role");
   entry.permissions = permissions_from(field(map, "permissions"));
@@ -152,7 +152,7 @@ InstanceEntry decode_instance_entry(BytesView octets) {
   entry.status = named<InstanceStatus>(statuses, field(map, "status"), "status");
   const bool is_revoked = entry.status == InstanceStatus::revoked;
   constexpr std::size_t fields = 7;
-  if (map.size() != fields + (is_revoked ? 1 : 0)) reject("fields that are not known");
+  if (map.size() != fields + (is_revoked ? 1 : 0)) reject_entry("fields that are not known");
   if (is_revoked) entry.fence = fence_from(field(map, "fence"));
   return entry;
 }

@@ -25,8 +25,6 @@ using format::Tree;
 constexpr std::uint64_t progress_pages = 4'096;
 constexpr std::size_t chunk_octets = std::size_t{1} << 20;
 constexpr std::size_t each_octets_max = std::size_t{16} << 20;
-constexpr std::string_view settle_key =
-    "settled";  // the one entry of the main tree that is no table
 
 enum class Role { free, main, table };
 
@@ -324,7 +322,7 @@ class Check {
 
   void visit_table(const Node& node) {
     if (node.flags == 0) {
-      if (text_of(node.key) != settle_key) throw PageFault("has an entry that is no table");
+      if (text_of(node.key) != format::settle_key) throw PageFault("has an entry that is no table");
       return;
     }
     Tree tree{};

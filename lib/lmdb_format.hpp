@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 /// The data file of LMDB 0.9 (mdb.c: MDB_page, MDB_meta, MDB_db, MDB_node), in the byte order of
 /// the host. Plain data; what is read into it is not yet believed.
@@ -18,6 +19,9 @@ inline constexpr std::uint32_t page_octets_min = 512;
 inline constexpr std::uint32_t page_octets_max = 65'536;
 inline constexpr std::size_t key_octets_max = 511;
 inline constexpr std::uint16_t depth_max = 32;
+
+/// The one entry of the main tree that is no table: our own.
+inline constexpr std::string_view settle_key = "settled";
 
 /// A B+ tree of pages.
 struct Tree {

@@ -4,13 +4,12 @@
 #include <cerrno>
 
 #include "crdt/error.hpp"
+#include "lib/lmdb_format.hpp"
 #include "lib/lmdb_state.hpp"
 
 // The size of the map: when it grows, and to what.
 namespace loam::lmdb {
 namespace {
-
-constexpr std::string_view settle_key = "settled";  // no table has this name
 
 // Whether a map of that size would fit into the address space: LMDB gives up its map before it
 // asks.
@@ -83,7 +82,7 @@ bool EnvState::settle() {
     MDB_dbi unnamed = 0;
     check(mdb_dbi_open(txn, nullptr, 0, &unnamed), "cannot open its unnamed table");
     std::size_t number = mdb_txn_id(txn);
-    MDB_val key{settle_key.size(), const_cast<char*>(settle_key.data())};
+    MDB_val key{format::settle_key.size(), const_cast<char*>(format::settle_key.data())};
     MDB_val value{sizeof number, &number};
     const int code = mdb_put(txn, unnamed, &key, &value, 0);
     if (code == MDB_MAP_FULL) map_full = true;

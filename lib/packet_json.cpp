@@ -8,7 +8,7 @@
 namespace loam {
 namespace {
 
-[[noreturn]] void reject(const std::string& field, const std::string& why) {
+[[noreturn]] void reject_json(const std::string& field, const std::string& why) {
   throw Error(ErrorCode::invalid, "packet: field " + field + ": " + why);
 }
 
@@ -31,7 +31,7 @@ class Fields {
     const Value* value = take(field);
     if (!value) return {};
     const auto* found = value->get<std::string>();
-    if (!found) reject(name(field), "not a text");
+    if (!found) reject_json(name(field), "not a text");
     return *found;
   }
 
@@ -39,7 +39,7 @@ class Fields {
     const Value* value = take(field);
     if (!value) return 0;
     const auto* found = value->get<std::int64_t>();
-    if (!found) reject(name(field), "not an integer of 64 bits");
+    if (!found) reject_json(name(field), "not an integer of 64 bits");
     return *found;
   }
 
@@ -47,7 +47,7 @@ class Fields {
     const Value* value = take(field);
     if (!value) return {};
     const auto* found = value->get<Map>();
-    if (!found) reject(name(field), "not an object");
+    if (!found) reject_json(name(field), "not an object");
     return *found;
   }
 
@@ -55,11 +55,11 @@ class Fields {
     const Value* value = take(field);
     if (!value) return {};
     const auto* list = value->get<Array>();
-    if (!list) reject(name(field), "not a list");
+    if (!list) reject_json(name(field), "not a list");
     std::vector<std::string> found;
     for (std::size_t i = 0; i < list->size(); ++i) {
       const auto* entry = (*list)[i].get<std::string>();
-      if (!entry) reject(name(field) + "[" + std::to_string(i) + "]", "not a text");
+      if (!entry) reject_json(name(field) + "[" + std::to_string(i) + "]", "not a text");
       found.push_back(*entry);
     }
     return found;
@@ -70,7 +70,7 @@ class Fields {
     if (taken_ == map_.size()) return;
     for (const auto& [key, value] : map_) {
       const bool is_known = std::find(known.begin(), known.end(), key) != known.end();
-      if (!is_known) reject(field_name(path_, key), "no such field of the envelope");
+      if (!is_known) reject_json(field_name(path_, key), "no such field of the envelope");
     }
   }
 
@@ -97,7 +97,7 @@ std::optional<PacketId> packet_id(Fields& fields) {
   if (text.empty()) return std::nullopt;
   auto id = PacketId::parse(text);
   if (!id) id = id_of_hex(text);
-  if (!id) reject("packet_id", "not 26 characters of base32, 32 hexadecimal digits or a UUID");
+  if (!id) reject_json("packet_id", "not 26 characters of base32, 32 hexadecimal digits or a UUID");
   return id;
 }
 
@@ -105,7 +105,7 @@ std::optional<bool> shared(Fields& fields) {
   const Value* value = fields.take("shared");
   if (!value) return std::nullopt;
   const bool* found = value->get<bool>();
-  if (!found) reject("shared", "not true or false");
+  if (!found) reject_json("shared", "not true or false");
   return *found;
 }
 
@@ -121,17 +121,17 @@ PacketProvenance provenance(Map map) {
 
 double score(Fields& fields) {
   const Value* value = fields.take("score");
-  if (!value) reject("confidence.score", "missing");
+  if (!value) reject_json("confidence.score", "missing");
   if (const auto* integer = value->get<std::int64_t>()) return static_cast<double>(*integer);
   const auto* real = value->get<double>();
-  if (!real) reject("confidence.score", "not a number");
+  if (!real) reject_json("confidence.score", "not a number");
   return *real;
 }
 
 std::optional<Confidence> confidence(const Value* value) {
   if (!value) return std::nullopt;
   const auto* map = value->get<Map>();
-  if (!map) reject("confidence", "not an object");
+  if (!map) reject_json("confidence", "not an object");
   Fields fields(*map, "confidence");
   Confidence found{.score = score(fields), .rationale = fields.text("rationale")};
   fields.end({"score", "rationale"});

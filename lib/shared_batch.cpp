@@ -14,7 +14,7 @@
 namespace loam {
 namespace {
 
-constexpr PacketLog packet_log{table::packets, table::packet_log};
+constexpr PacketLog shared_packet_log{table::packets, table::packet_log};
 
 }  // namespace
 
@@ -182,12 +182,12 @@ void SharedBatch::set_peer(const StoreId& peer, const PeerRow& row) {
 // ---------------------------------------------------------------- packets
 
 std::optional<std::string> SharedBatch::receipt_of(const PacketId& packet) const {
-  return packet_log.receipt_of(txn_, packet);
+  return shared_packet_log.receipt_of(txn_, packet);
 }
 
 void SharedBatch::remember_packet(const PacketId& packet, const std::string& receipt_id) {
   if (planted(Bug::packet_not_remembered)) return;
-  packet_log.remember(txn_, packet, receipt_id);
+  shared_packet_log.remember(txn_, packet, receipt_id);
 }
 
 // ---------------------------------------------------------------- rows kept aside

@@ -6,21 +6,17 @@
 #include "crdt/error.hpp"
 #include "crdt/hash.hpp"
 #include "planted.hpp"
+#include "transport/frame_layout.hpp"
 #include "transport/ranges.hpp"
 
 namespace loam {
 namespace {
 
-// Octets of an item in a list, and what it takes to tell of an actor by its rows, about.
-constexpr std::size_t item_octets = 8;
-constexpr std::size_t row_octets = 100;
+// Octets that it takes to tell of an actor by its rows, about.
+constexpr std::size_t told_row_octets = 100;
 
 // Of the peer's actors that differ, so that no peer makes us keep more: 128 MiB of items.
 constexpr std::size_t named_max = std::size_t{1} << 24;
-
-std::uint64_t distance(std::uint64_t left, std::uint64_t right) noexcept {
-  return left > right ? left - right : right - left;
-}
 
 }  // namespace
 
@@ -187,7 +183,7 @@ void Comparison::answer_undecided(const CompareFrame& frame, Outbound& out) {
 void Comparison::send_summary(Outbound& out) {
   const std::size_t cells =
       cells_for(role_ == Role::listener ? expected_ + expected_ / 4 : 4 * expected_);
-  const bool is_list_cheaper = cells * Sketch::cell_octets >= own_.size() * item_octets;
+  const bool is_list_cheaper = cells * Sketch::cell_octets >= own_.size() * wire::item_octets;
   const bool is_listed = is_list_cheaper || cells > out.limits().cells_max || answered_;
   if (!is_listed) answered_ = true;
   cells_ = cells;
@@ -242,7 +238,7 @@ bool Comparison::ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound
 // A sketch of everything told too little. A larger one is tried once, unless rows cost less.
 bool Comparison::ask_all_again(Outbound& out) {
   const std::size_t cells = 4 * asked_cells_;
-  const std::uint64_t rows = std::max<std::uint64_t>(expected_, asked_cells_) * row_octets;
+  const std::uint64_t rows = std::max<std::uint64_t>(expected_, asked_cells_) * told_row_octets;
   if (std::exchange(tried_again_, true) || cells > out.limits().cells_max) return false;
   if (cells * Sketch::cell_octets > rows) return false;
   live_.ask_all(state_, cells);

@@ -3,18 +3,14 @@
 
 #include "crdt/error.hpp"
 #include "transport/comparison.hpp"
+#include "transport/frame_layout.hpp"
 #include "transport/ranges.hpp"
 
 namespace loam {
 namespace {
 
-// Octets of an item, and of a row beside its ranges, nearly.
-constexpr std::size_t item_octets = 8;
+// Octets of a row beside its ranges, nearly.
 constexpr std::size_t row_octets = 40;
-
-std::uint64_t distance(std::uint64_t left, std::uint64_t right) noexcept {
-  return left > right ? left - right : right - left;
-}
 
 }  // namespace
 
@@ -47,7 +43,7 @@ void Comparison::send_part(Outbound& out) {
 }
 
 void Comparison::send_items(Outbound& out) {
-  const std::size_t items_max = std::max<std::size_t>(1, out.limits().part_octets / item_octets);
+  const std::size_t items_max = std::max<std::size_t>(1, out.limits().part_octets / wire::item_octets);
   CompareFrame frame = summary();
   for (; sent_ < own_.size() && frame.items.size() < items_max; ++sent_) {
     frame.items.push_back(own_[sent_].first);
@@ -61,12 +57,12 @@ void Comparison::send_items(Outbound& out) {
 // First the names, then the rows.
 void Comparison::send_rows(Outbound& out) {
   const SessionLimits& limits = out.limits();
-  const std::size_t items_max = std::max<std::size_t>(1, limits.part_octets / item_octets);
+  const std::size_t items_max = std::max<std::size_t>(1, limits.part_octets / wire::item_octets);
   ContextFrame frame{.index = index_, .number = number_, .base = unsaid_base(), .all = all_named_};
   const std::size_t names = std::min(items_max, named_.size());
   frame.named.assign(named_.end() - static_cast<std::ptrdiff_t>(names), named_.end());
   named_.resize(named_.size() - names);
-  std::size_t octets = names * item_octets;
+  std::size_t octets = names * wire::item_octets;
   for (; named_.empty() && sent_ < differing_.size() && frame.rows.size() < limits.part_actors &&
          octets < limits.part_octets;
        ++sent_) {

@@ -16,7 +16,7 @@ constexpr std::size_t named_octets = 20;
 constexpr std::size_t told_octets = 42;
 
 // What an answer takes for a dot that died, at most, where counters lie as close as in one live set.
-constexpr std::size_t range_octets = 3;
+constexpr std::size_t dead_range_octets = 3;
 
 // An answer may be so many times as large as a question is aimed to be.
 constexpr std::uint64_t answer_parts = 8;
@@ -135,7 +135,7 @@ void LiveComparison::send_sets(Outbound& out) {
     if (set.common.empty()) continue;
     octets += told_octets + encode_ranges(set.common).size() +
               std::min<std::size_t>(encode_ranges(set.live).size(), set.common.count() / 8);
-    answer_octets += told_octets + range_octets * set.live.count();
+    answer_octets += told_octets + dead_range_octets * set.live.count();
     frame.sets.push_back(std::move(set));
   }
   frame.more = !unasked_.empty();

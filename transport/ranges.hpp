@@ -15,4 +15,8 @@ inline RangeSet first_ranges(const RangeSet& set, std::size_t max) {
   return part;
 }
 
+inline std::uint64_t distance(std::uint64_t left, std::uint64_t right) noexcept {
+  return left > right ? left - right : right - left;
+}
+
 }  // namespace loam

@@ -23,7 +23,7 @@ using test::SigningKey;
 namespace {
 
 // The founder, a member that may write lessons and rules' tightening, and one that may only read.
-struct World {
+struct AdmissionWorld {
   SigningKey founder{1};
   SigningKey writer{2};
   SigningKey reader{3};
@@ -32,7 +32,7 @@ struct World {
   std::vector<RegistryAssignment> log;
   AdmissionPlace place{loam::federation_of(root), "lessons_learned", false};
 
-  World() {
+  AdmissionWorld() {
     admit(writer, {{"approval_rules", {Permissions::tighten}}, {"lessons_learned", {Permissions::write}}});
     admit(reader, {{"lessons_learned", {Permissions::read}}});
   }
@@ -57,7 +57,7 @@ struct Parcel {
   SignedBatch sealed;
   loam::BatchRecords records;
 
-  Parcel(const World& world, const SigningKey& author, Gen& gen, bool with_gone = true) {
+  Parcel(const AdmissionWorld& world, const SigningKey& author, Gen& gen, bool with_gone = true) {
     std::vector<ContentHash> hashes(1 + gen.index(40));
     for (ContentHash& hash : hashes) {
       for (std::byte& octet : hash.bytes) octet = static_cast<std::byte>(gen.below(256));
@@ -85,11 +85,11 @@ struct Parcel {
   }
 };
 
-Admission verdict_of(const World& world, const Parcel& parcel) {
+Admission verdict_of(const AdmissionWorld& world, const Parcel& parcel) {
   return loam::admit(world.registry(), world.place, parcel.sealed, parcel.records);
 }
 
-bool is_refused(const World& world, const Parcel& parcel, ErrorCode code) {
+bool is_refused(const AdmissionWorld& world, const Parcel& parcel, ErrorCode code) {
   const Admission admission = verdict_of(world, parcel);
   return admission.verdict == Verdict::refused && admission.code == code && !admission.reason.empty();
 }
@@ -98,13 +98,13 @@ bool is_refused(const World& world, const Parcel& parcel, ErrorCode code) {
 
 TEST_CASE("what an author who may write has signed is admitted") {
   test::forall("admitted", 100, [](Gen& gen) {
-    const World world;
+    const AdmissionWorld world;
     REQUIRE(verdict_of(world, Parcel(world, world.writer, gen)));
   });
 }
 
 TEST_CASE("who may only read, and who had not yet been let in, is refused") {
-  World world;
+  AdmissionWorld world;
   Gen gen(1);
   CHECK(is_refused(world, Parcel(world, world.reader, gen), ErrorCode::denied));
   Parcel early(world, world.writer, gen);
@@ -114,7 +114,7 @@ TEST_CASE("who may only read, and who had not yet been let in, is refused") {
 }
 
 TEST_CASE("a right that was taken away does not make void what was written without knowing") {
-  World world;
+  AdmissionWorld world;
   Gen gen(2);
   const Parcel before(world, world.writer, gen);
   InstanceEntry less = world.log[0].entry;
@@ -131,7 +131,7 @@ TEST_CASE("a right that was taken away does not make void what was written witho
 }
 
 TEST_CASE("a batch of whom nobody has named, or that rests on what is not here, waits") {
-  World world;
+  AdmissionWorld world;
   Gen gen(3);
   CHECK(verdict_of(world, Parcel(world, world.stranger, gen)).verdict == Verdict::parked);
   Parcel ahead(world, world.writer, gen);
@@ -140,14 +140,14 @@ TEST_CASE("a batch of whom nobody has named, or that rests on what is not here, 
   CHECK(verdict_of(world, ahead).verdict == Verdict::parked);
   // And is admitted when they have come.
   const Parcel early(world, world.stranger, gen);
-  World later = world;
+  AdmissionWorld later = world;
   later.admit(later.stranger, {{"lessons_learned", {Permissions::write}}});
   CHECK(is_refused(later, early, ErrorCode::denied));  // it had not seen that it may
   CHECK(verdict_of(later, Parcel(later, later.stranger, gen)));
 }
 
 TEST_CASE("what was altered, moved or signed by another is refused") {
-  const World world;
+  const AdmissionWorld world;
   Gen gen(4);
   const auto altered = [&](const char* what, ErrorCode code, auto&& change) {
     Parcel parcel(world, world.writer, gen);
@@ -184,7 +184,7 @@ TEST_CASE("what was altered, moved or signed by another is refused") {
 }
 
 TEST_CASE("no bit of what is brought may change") {
-  const World world;
+  const AdmissionWorld world;
   Gen gen(5);
   Parcel parcel(world, world.writer, gen);
   const Registry registry = world.registry();
@@ -207,7 +207,7 @@ TEST_CASE("no bit of what is brought may change") {
 }
 
 TEST_CASE("of a governed segment nothing may be missing, and who may tighten may write") {
-  World world;
+  AdmissionWorld world;
   world.place = {world.place.federation, "approval_rules", true};
   Gen gen(6);
   Parcel whole(world, world.writer, gen, false);
@@ -221,7 +221,7 @@ TEST_CASE("of a governed segment nothing may be missing, and who may tighten may
 }
 
 TEST_CASE("in the registry only governors write") {
-  World world;
+  AdmissionWorld world;
   world.place = {world.place.federation, std::string(loam::registry_name), true};
   Gen gen(7);
   CHECK(verdict_of(world, Parcel(world, world.founder, gen, false)));
@@ -229,7 +229,7 @@ TEST_CASE("in the registry only governors write") {
 }
 
 TEST_CASE("what a fence makes void is admitted all the same, and void") {
-  World world;
+  AdmissionWorld world;
   Gen gen(8);
   const Parcel parcel(world, world.writer, gen);
   RegistryAssignment revocation = world.log[0];

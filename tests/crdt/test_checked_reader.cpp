@@ -1,32 +1,19 @@
 // The walker of octets that were checked: it agrees with the decoder, and believes no length.
 #include <doctest/doctest.h>
 
-#include <functional>
 #include <limits>
-#include <optional>
 
 #include "crdt/checked_reader.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/forall.hpp"
 
 using loam::Bytes;
 using loam::CheckedReader;
 using loam::Value;
+using test::error_of;
 using test::Gen;
-
-namespace {
-
-std::optional<loam::ErrorCode> error_of(const std::function<void()>& action) {
-  try {
-    action();
-    return std::nullopt;
-  } catch (const loam::Error& error) {
-    return error.code();
-  }
-}
-
-}  // namespace
 
 TEST_CASE("the walker reads what the decoder reads") {
   test::forall("checked values", 5'000, [](Gen& gen) {

@@ -21,9 +21,9 @@ void survives(const Value& value, const char* hex_start) {
   CHECK(loam::decode(bytes) == value);
 }
 
-Array array_of(std::size_t size) { return Array(size, Value(7)); }
+Array numbers(std::size_t size) { return Array(size, Value(7)); }
 
-Map map_of(std::size_t size) {
+Map map_of_numbers(std::size_t size) {
   Map map;
   for (std::size_t i = 0; i < size; ++i) map["key " + std::to_string(i)] = Value(7);
   return map;
@@ -103,12 +103,12 @@ TEST_CASE("every length has its shortest form") {
   survives(Bytes(256), "c5 0100 00");
   survives(Bytes(65'535), "c5 ffff 00");
   survives(Bytes(65'536), "c6 00010000 00");
-  survives(array_of(0), "90");
-  survives(array_of(15), "9f 07");
-  survives(array_of(16), "dc 0010 07");
-  survives(map_of(0), "80");
-  survives(map_of(15), "8f a5");
-  survives(map_of(16), "de 0010 a5");
+  survives(numbers(0), "90");
+  survives(numbers(15), "9f 07");
+  survives(numbers(16), "dc 0010 07");
+  survives(map_of_numbers(0), "80");
+  survives(map_of_numbers(15), "8f a5");
+  survives(map_of_numbers(16), "de 0010 a5");
 }
 
 TEST_CASE("nil, the booleans and nested containers have the form of the specification") {

@@ -13,7 +13,7 @@ using test::Gen;
 
 namespace {
 
-constexpr std::uint64_t greatest = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t greatest_counter = std::numeric_limits<std::uint64_t>::max();
 
 // The same set both ways.
 struct Both {
@@ -115,13 +115,13 @@ TEST_CASE("ranges that touch become one") {
 }
 
 TEST_CASE("a range set reaches to the greatest number") {
-  RangeSet ranges = set_of({{greatest, greatest}, {1, 1}, {greatest - 1, greatest - 1}});
-  CHECK(test::ranges_of(ranges) == std::vector<loam::Range>{{1, 1}, {greatest - 1, greatest}});
-  CHECK(ranges.contains(greatest));
-  CHECK(test::ranges_of(ranges.minus(set_of({{2, greatest}}))) == std::vector<loam::Range>{{1, 1}});
-  ranges.insert({1, greatest});
-  CHECK(test::ranges_of(ranges) == std::vector<loam::Range>{{1, greatest}});
-  CHECK(ranges.minus(set_of({{greatest, greatest}})).highest() == greatest - 1);
+  RangeSet ranges = set_of({{greatest_counter, greatest_counter}, {1, 1}, {greatest_counter - 1, greatest_counter - 1}});
+  CHECK(test::ranges_of(ranges) == std::vector<loam::Range>{{1, 1}, {greatest_counter - 1, greatest_counter}});
+  CHECK(ranges.contains(greatest_counter));
+  CHECK(test::ranges_of(ranges.minus(set_of({{2, greatest_counter}}))) == std::vector<loam::Range>{{1, 1}});
+  ranges.insert({1, greatest_counter});
+  CHECK(test::ranges_of(ranges) == std::vector<loam::Range>{{1, greatest_counter}});
+  CHECK(ranges.minus(set_of({{greatest_counter, greatest_counter}})).highest() == greatest_counter - 1);
 }
 
 TEST_CASE("a context holds the dots of every actor apart") {

@@ -10,13 +10,13 @@ using test::Gen;
 
 namespace {
 
-constexpr std::uint64_t greatest = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t greatest_half = std::numeric_limits<std::uint64_t>::max();
 
 // Halves near 0 and near 2^64, where carries and borrows happen, are likely.
 std::uint64_t half(Gen& gen) {
   switch (gen.below(3)) {
     case 0: return gen.below(3);
-    case 1: return greatest - gen.below(3);
+    case 1: return greatest_half - gen.below(3);
     default: return gen.bits();
   }
 }
@@ -49,11 +49,11 @@ TEST_CASE("fingerprints are a commutative group") {
 }
 
 TEST_CASE("a sum carries and a difference borrows across the halves") {
-  CHECK(sum({0, greatest}, {0, 1}) == Fingerprint{1, 0});
-  CHECK(difference({1, 0}, {0, 1}) == Fingerprint{0, greatest});
-  CHECK(sum({greatest, greatest}, {0, 1}) == Fingerprint{});
-  CHECK(difference({}, {0, 1}) == Fingerprint{greatest, greatest});
-  CHECK(sum({1, greatest}, {1, greatest}) == Fingerprint{3, greatest - 1});
+  CHECK(sum({0, greatest_half}, {0, 1}) == Fingerprint{1, 0});
+  CHECK(difference({1, 0}, {0, 1}) == Fingerprint{0, greatest_half});
+  CHECK(sum({greatest_half, greatest_half}, {0, 1}) == Fingerprint{});
+  CHECK(difference({}, {0, 1}) == Fingerprint{greatest_half, greatest_half});
+  CHECK(sum({1, greatest_half}, {1, greatest_half}) == Fingerprint{3, greatest_half - 1});
 }
 
 TEST_CASE("a fingerprint's octets are big-endian") {

@@ -8,7 +8,7 @@ using test::World;
 
 namespace {
 
-constexpr int runs = 3'000;
+constexpr int chunk_runs = 3'000;
 
 void chunked_is_unchunked(Gen& gen, Kind kind) {
   World world(kind);
@@ -29,17 +29,17 @@ void chunked_is_unchunked(Gen& gen, Kind kind) {
 }  // namespace
 
 TEST_CASE("a set segment is at every step what the tombstone model says") {
-  test::forall("set lock step", runs,
+  test::forall("set lock step", chunk_runs,
                [](Gen& gen) { REQUIRE(test::lock_step(gen, Kind::set) == ""); });
 }
 
 TEST_CASE("a map segment is at every step what the log model says") {
-  test::forall("map lock step", runs,
+  test::forall("map lock step", chunk_runs,
                [](Gen& gen) { REQUIRE(test::lock_step(gen, Kind::map) == ""); });
 }
 
 TEST_CASE("a catch-up in chunks of any size is the catch-up in one piece") {
   for (const Kind kind : {Kind::set, Kind::map}) {
-    test::forall("chunks", runs / 6, [&](Gen& gen) { chunked_is_unchunked(gen, kind); });
+    test::forall("chunks", chunk_runs / 6, [&](Gen& gen) { chunked_is_unchunked(gen, kind); });
   }
 }

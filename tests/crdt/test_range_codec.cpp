@@ -26,7 +26,7 @@ std::optional<ErrorCode> varint_error(const char* hex) {
   });
 }
 
-RangeSet set_of(std::initializer_list<Range> ranges) {
+RangeSet range_set(std::initializer_list<Range> ranges) {
   RangeSet result;
   for (const Range& range : ranges) result.insert(range);
   return result;
@@ -79,16 +79,16 @@ TEST_CASE("octets that are accepted are the only ones of their set") {
 
 TEST_CASE("the octets of a set of counters are distances and lengths") {
   CHECK(loam::encode_ranges({}).empty());
-  CHECK(loam::encode_ranges(set_of({{1, 1}})) == from_hex("00 00"));
-  CHECK(loam::encode_ranges(set_of({{1, 200}, {300, 300}})) == from_hex("00 c701 63 00"));
-  CHECK(loam::encode_ranges(set_of({{3, 3}, {5, 6}})) == from_hex("02 00 01 01"));
+  CHECK(loam::encode_ranges(range_set({{1, 1}})) == from_hex("00 00"));
+  CHECK(loam::encode_ranges(range_set({{1, 200}, {300, 300}})) == from_hex("00 c701 63 00"));
+  CHECK(loam::encode_ranges(range_set({{3, 3}, {5, 6}})) == from_hex("02 00 01 01"));
 }
 
 TEST_CASE("ranges that touch, half a range and counters above the limit are refused") {
   CHECK(ranges_error(from_hex("00 00 00 00")) == ErrorCode::invalid);
   CHECK(ranges_error(from_hex("00")) == ErrorCode::invalid);
   CHECK(ranges_error(from_hex("00 00 01")) == ErrorCode::invalid);
-  const Bytes full = loam::encode_ranges(set_of({{1, loam::counter_max}}));
+  const Bytes full = loam::encode_ranges(range_set({{1, loam::counter_max}}));
   CHECK_FALSE(ranges_error(full));
   Bytes beyond{std::byte{0}};
   loam::append_varint(beyond, loam::counter_max);

@@ -37,7 +37,7 @@ const loam::PublicKey& public_key(int who) {
 InstanceId id(int who) { return loam::instance_of(public_key(who)); }
 
 // The actor of an instance.
-loam::ActorId actor(int who) {
+loam::ActorId actor_of(int who) {
   loam::ActorId made;
   made.bytes[15] = static_cast<std::byte>(who + 1);
   return made;
@@ -58,7 +58,7 @@ class Book {
  public:
   Dot write(int author, int subject, InstanceEntry value, const std::vector<Dot>& seen,
             const std::vector<Dot>& superseded = {}) {
-    const Dot dot{actor(author), ++counters_[author]};
+    const Dot dot{actor_of(author), ++counters_[author]};
     RegistryAssignment made{dot, id(author), {++stamp_}, seen, {}, id(subject), std::move(value)};
     std::sort(made.frontier.begin(), made.frontier.end());
     for (const Dot& each : superseded) made.superseded.insert(each);
@@ -149,7 +149,7 @@ TEST_CASE("what an author might do is what was in force of what he had seen") {
   CHECK(registry.might(id(1), lessons, Permissions::write, {granted}) == true);
   CHECK(registry.might(id(1), lessons, Permissions::write, {taken}) == false);
   CHECK(registry.might(id(1), lessons, Permissions::write, {}) == false);
-  CHECK(registry.might(id(1), lessons, Permissions::write, {{actor(0), 9}}) == std::nullopt);
+  CHECK(registry.might(id(1), lessons, Permissions::write, {{actor_of(0), 9}}) == std::nullopt);
   CHECK(registry.frontier() == std::vector{taken});
 }
 
@@ -167,8 +167,8 @@ TEST_CASE("a revocation makes void what the revoker had not seen, and what that 
   CHECK(status(registry, 1) == InstanceStatus::revoked);
   CHECK(registry.is_fenced(id(1), loam::registry_name, back_dated));
   CHECK_FALSE(registry.is_fenced(id(1), loam::registry_name, seen));
-  CHECK(registry.is_fenced(id(1), lessons, {actor(1), 1}));
-  CHECK_FALSE(registry.is_fenced(id(0), lessons, {actor(0), 1}));
+  CHECK(registry.is_fenced(id(1), lessons, {actor_of(1), 1}));
+  CHECK_FALSE(registry.is_fenced(id(0), lessons, {actor_of(0), 1}));
   // It is void in the past as well.
   CHECK(registry.might(id(3), lessons, Permissions::write, {back_dated}) == false);
   // Nobody comes back.
@@ -208,14 +208,14 @@ TEST_CASE("a revocation by who was no governor is nothing") {
 
 TEST_CASE("what has seen what is not there, or itself, is left out") {
   Book book;
-  book.write(0, 1, entry(1, InstanceRole::member), {{actor(7), 1}});
-  book.write(0, 2, entry(2, InstanceRole::member), {{actor(0), 3}});
-  book.write(0, 3, entry(3, InstanceRole::member), {{actor(0), 2}});
+  book.write(0, 1, entry(1, InstanceRole::member), {{actor_of(7), 1}});
+  book.write(0, 2, entry(2, InstanceRole::member), {{actor_of(0), 3}});
+  book.write(0, 3, entry(3, InstanceRole::member), {{actor_of(0), 2}});
   book.write(0, 4, entry(4, InstanceRole::member), {});
   const Registry registry = book.registry();
   CHECK(registry.instances().size() == 1);
   CHECK(is_known(registry, 4));
-  CHECK(registry.frontier() == std::vector{Dot{actor(0), 4}});
+  CHECK(registry.frontier() == std::vector{Dot{actor_of(0), 4}});
 }
 
 namespace {
@@ -329,7 +329,7 @@ Book random_book(Gen& gen, std::size_t size) {
       if (each.subject == id(subject) && gen.coin()) superseded.push_back(each.dot);
       if (gen.coin()) left.push_back(each.dot);
     }
-    if (gen.one_in(20)) seen.push_back({actor(author), 1 + gen.below(5)});  // itself, or what is not there
+    if (gen.one_in(20)) seen.push_back({actor_of(author), 1 + gen.below(5)});  // itself, or what is not there
     std::sort(seen.begin(), seen.end());
     seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
     if (gen.one_in(4)) {

@@ -17,8 +17,8 @@ using test::Gen;
 namespace {
 
 /// Two sets with so many items in common, and the sketch of what is in only one of them.
-struct Pair {
-  Pair(Gen& gen, std::size_t common, std::size_t different, std::size_t cells)
+struct SketchPair {
+  SketchPair(Gen& gen, std::size_t common, std::size_t different, std::size_t cells)
       : difference(cells) {
     Sketch right(cells);
     for (; common > 0; --common) {
@@ -45,7 +45,7 @@ TEST_CASE("a sketch tells the items of two sets that differ, whatever they have 
   int all = 0;
   test::forall("sketches", 300, [&](Gen& gen) {
     const std::size_t different = gen.index(400);
-    const Pair pair(gen, gen.index(2'000), different, loam::cells_for(different));
+    const SketchPair pair(gen, gen.index(2'000), different, loam::cells_for(different));
     const auto items = pair.difference.items();
     ++all;
     if (!items) return;
@@ -59,14 +59,14 @@ TEST_CASE("a sketch tells the items of two sets that differ, whatever they have 
 TEST_CASE("a sketch that is too small says so") {
   test::forall("small sketches", 300, [](Gen& gen) {
     const std::size_t different = 4 + gen.index(200);
-    const Pair pair(gen, gen.index(100), different, different / 2);
+    const SketchPair pair(gen, gen.index(100), different, different / 2);
     REQUIRE(!pair.difference.items());
   });
 }
 
 TEST_CASE("equal sets have no difference, and one sketch has all there is") {
   Gen gen(1);
-  const Pair equal(gen, 1'000, 0, 20);
+  const SketchPair equal(gen, 1'000, 0, 20);
   CHECK(equal.difference.items() == std::vector<SketchItem>{});
   Sketch one(1);
   one.add(77);

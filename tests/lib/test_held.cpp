@@ -10,7 +10,7 @@ namespace {
 
 using test::id_of;
 
-struct Store {
+struct HoldingStore {
   test::Scratch scratch;
   SegmentTable segments;
   SharedStore shared{scratch / "shared",
@@ -39,7 +39,7 @@ struct Store {
 };
 
 // An actor for the rows to be about.
-void add_actor(Store& store) {
+void add_actor(HoldingStore& store) {
   store.write(
       [&](SharedBatch& batch) { batch.add(store.set, test::content_of("a"), test::meta_of("")); });
 }
@@ -51,7 +51,7 @@ std::vector<std::uint64_t> counters(const std::vector<HeldItem>& items) {
 }
 
 TEST_CASE("what is held is read in order, with its time, until it is released") {
-  Store store;
+  HoldingStore store;
   add_actor(store);
   store.write([&](SharedBatch& batch) {
     batch.hold(store.row(HeldReason::damaged, 7));
@@ -73,7 +73,7 @@ TEST_CASE("what is held is read in order, with its time, until it is released") 
 }
 
 TEST_CASE("the sequence of a released row is not given to another") {
-  Store store;
+  HoldingStore store;
   add_actor(store);
   store.write([&](SharedBatch& batch) { batch.hold(store.row(HeldReason::removal, 1)); });
   const std::uint64_t first = store.held().at(0).sequence;
@@ -83,7 +83,7 @@ TEST_CASE("the sequence of a released row is not given to another") {
 }
 
 TEST_CASE("a second content of a dot is held once, however often it comes") {
-  Store store;
+  HoldingStore store;
   add_actor(store);
   for (int times = 0; times < 2; ++times) {
     store.write([&](SharedBatch& batch) {
@@ -96,7 +96,7 @@ TEST_CASE("a second content of a dot is held once, however often it comes") {
 }
 
 TEST_CASE("the oldest row that is no removal makes room: at the bound of rows and not below") {
-  Store store;
+  HoldingStore store;
   add_actor(store);
   store.write([&](SharedBatch& batch) {
     batch.hold(store.row(HeldReason::removal, 1));
@@ -116,7 +116,7 @@ TEST_CASE("the oldest row that is no removal makes room: at the bound of rows an
 }
 
 TEST_CASE("octets are bounded too, by what stands in the table") {
-  Store store;
+  HoldingStore store;
   add_actor(store);
   const std::size_t around = encode(store.row(HeldReason::damaged, 1, 0)).size();
   const std::size_t quarter = held_octets_max / 4 - around;
@@ -131,7 +131,7 @@ TEST_CASE("octets are bounded too, by what stands in the table") {
 }
 
 TEST_CASE("removals are kept beyond both bounds, and nothing else finds room then") {
-  Store store;
+  HoldingStore store;
   add_actor(store);
   store.write([&](SharedBatch& batch) {
     for (std::uint64_t i = 1; i <= held_rows_max + 1; ++i) {
@@ -158,7 +158,7 @@ TEST_CASE("of a dot with two contents the other one is kept aside, whichever cam
   const Authors authors{{dot.actor, id_of<InstanceId>(51)}};
   std::vector<Bytes> kept;
   for (const bool swapped : {false, true}) {
-    Store store;
+    HoldingStore store;
     const Delta first = one(dot, swapped ? "two" : "one");
     const Delta second = one(dot, swapped ? "one" : "two");
     const StoreId peer = id_of<StoreId>(60);

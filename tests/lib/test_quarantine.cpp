@@ -18,13 +18,13 @@ using test::listen;
 using test::sync;
 using test::texts;
 
-SharedStore shared_store(const Instances& instances, const std::string& name) {
+SharedStore damaged_store(const Instances& instances, const std::string& name) {
   const auto dir = instances.path(name);
   return SharedStore(dir / "shared", SegmentTable(), {}, load_instance_key(dir).id, {});
 }
 
 QuarantineCounts counts(const Instances& instances, const std::string& name) {
-  return shared_store(instances, name).read(quarantine_counts);
+  return damaged_store(instances, name).read(quarantine_counts);
 }
 
 // An instance with records and an entry, one of each damaged. Closed.
@@ -78,7 +78,7 @@ TEST_CASE("asking for what cannot be read is an error, until it is forgotten") {
 TEST_CASE("what is under quarantine is as if it had never been seen, and its octets are kept") {
   Damaged store;
   store.damage();
-  SharedStore shared = shared_store(store.instances, "alpha");
+  SharedStore shared = damaged_store(store.instances, "alpha");
   std::uint64_t count = 0;
   shared.env().write([&](lmdb::WriteTxn& txn) {
     SharedBatch batch(shared, txn, 1);
@@ -100,7 +100,7 @@ TEST_CASE("what is under quarantine is as if it had never been seen, and its oct
 
 TEST_CASE("putting a sound record under quarantine does nothing") {
   Damaged store;
-  SharedStore shared = shared_store(store.instances, "alpha");
+  SharedStore shared = damaged_store(store.instances, "alpha");
   shared.env().write([&](lmdb::WriteTxn& txn) {
     SharedBatch batch(shared, txn, 1);
     CHECK(batch.quarantine({1, 2, 3, 99}) == 0);
@@ -111,7 +111,7 @@ TEST_CASE("putting a sound record under quarantine does nothing") {
 
 TEST_CASE("after a quarantine every session of the store writes under a new actor") {
   Damaged store;
-  SharedStore other = shared_store(store.instances, "alpha");
+  SharedStore other = damaged_store(store.instances, "alpha");
   const SegmentNumber set = other.number("lessons_learned");
   const auto add = [&](const std::string& text) {
     other.env().write([&](lmdb::WriteTxn& txn) {
@@ -137,7 +137,7 @@ TEST_CASE("a damaged record can be forgotten, revised over and added again befor
     INFO(what);
     Damaged store;
     store.damage();
-    SharedStore shared = shared_store(store.instances, "alpha");
+    SharedStore shared = damaged_store(store.instances, "alpha");
     const SegmentNumber set = shared.number("lessons_learned");
     const Bytes content =
         encode(Map{{"payload", Map{{"text", "this one is hit"}}}, {"type", "lesson"}});

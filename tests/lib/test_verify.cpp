@@ -23,7 +23,7 @@ std::vector<std::string> found_in(const SharedStore& store) {
 }
 
 // A store with something in every table.
-void fill(LockStep& trace) {
+void fill_every_table(LockStep& trace) {
   Gen gen(3);
   for (int step = 0; step < 40; ++step) REQUIRE(trace.step(gen) == "");
   trace.store().env().write([&](lmdb::WriteTxn& txn) {
@@ -58,7 +58,7 @@ TEST_CASE("a row that is gone is found, from any table") {
       {"pending", table::pending}, {"held", table::held},
       {"segs", table::segs}};
   LockStep trace;
-  fill(trace);
+  fill_every_table(trace);
   REQUIRE(found_in(trace.store()) == std::vector<std::string>{});
   for (const auto& listed : tables) {
     INFO(listed.first);
@@ -87,7 +87,7 @@ TEST_CASE("a row that says something else is found, from any table") {
                                                   {"segs", table::segs},
                                                   {"pending", table::pending}};
   LockStep trace;
-  fill(trace);
+  fill_every_table(trace);
   for (const auto& listed : tables) {
     const lmdb::Table rows = listed.second;
     Bytes key;

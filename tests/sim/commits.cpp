@@ -20,7 +20,7 @@ std::optional<ErrorCode> code_of(const std::exception_ptr& failure) {
   }
 }
 
-std::string text_of(const std::exception_ptr& failure) {
+std::string what_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
@@ -146,7 +146,7 @@ void World::run_effects(Judgement& judgement, const std::vector<Todo>& todos, bo
       const bool is_excused = may_be_full && is_full_or_failed(todo.outcome->failure);
       if (failed == ErrorCode::out_of_space) trace_.met("a store is full");
       trace_.expect(is_expected || is_excused || is_tainted(),
-                    todo.what + ": failed: " + text_of(todo.outcome->failure));
+                    todo.what + ": failed: " + what_of(todo.outcome->failure));
     }
   }
 }

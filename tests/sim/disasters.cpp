@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t snapshots_max = 3;
 constexpr std::size_t replicas_max = 9;
-constexpr std::int64_t century_ms = std::int64_t{100} * 365 * 24 * 3'600'000;
 
 std::string shared_path(const Replica& replica) { return replica.dir + "/shared/data.mdb"; }
 std::string private_path(const Replica& replica) { return replica.dir + "/private/data.mdb"; }

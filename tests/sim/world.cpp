@@ -12,8 +12,7 @@ namespace loam::sim {
 namespace {
 
 constexpr std::int64_t start_ms = 1'700'000'000'000;
-constexpr std::int64_t century_ms = std::int64_t{100} * 365 * 24 * 3'600'000;
-constexpr std::uint64_t page_octets = 4'096;
+constexpr std::uint64_t map_page_octets = 4'096;
 constexpr std::uint64_t map_octets = std::uint64_t{16} << 20;
 
 InstanceId instance_of(std::size_t index) {
@@ -64,7 +63,7 @@ Replica& World::make_replica(std::size_t index, Gen& gen) {
   if (has_goals) declared.push_back({"extra_goals", Scope::shared, Kind::map, false});
   replica.table = std::make_unique<SegmentTable>(declared);
   const std::uint64_t pages = gen.between(56, 110);
-  replica.config.map_octets_max = setup.small_maps ? pages * page_octets : map_octets;
+  replica.config.map_octets_max = setup.small_maps ? pages * map_page_octets : map_octets;
   static const std::vector<std::uint64_t> lengths{0, 1, 2, 4, 8};
   const std::uint64_t length = gen.pick(lengths);
   replica.config.journal_entries_max = setup.short_journals ? length : 100'000;

@@ -14,6 +14,8 @@ namespace loam::sim {
 
 using ::test::Gen;
 
+inline constexpr std::int64_t century_ms = std::int64_t{100} * 365 * 24 * 3'600'000;
+
 /// One side of a connection.
 struct End {
   std::size_t replica = 0;

@@ -5,16 +5,16 @@
 #include "crdt/record.hpp"
 #include "tests/support/allocations.hpp"
 #include "tests/support/forall.hpp"
+#include "tests/transport/catch_up.hpp"
 #include "tests/transport/script.hpp"
 
 using loam::DeltaFrame;
+using test::lessons;
 using test::Net;
 using test::Peer;
 using test::operator""s;
 
 namespace {
-
-const std::string lessons = "lessons";
 
 loam::ActorId actor_number(std::uint64_t number) {
   return {loam::hash128("test cost", {loam::bytes_of(std::to_string(number))})};
@@ -83,7 +83,7 @@ class Sides {
 
 // Memory is taken for what differs, and for the actors, whose contexts both sides read once in a
 // comparison; never for the records that both have.
-struct Cost {
+struct TableCost {
   std::uint64_t octets = 0;   ///< beyond the records, both directions, without hello and bye
   std::uint64_t records = 0;  ///< that travelled
   std::uint64_t rows = 0;     ///< read by both sides
@@ -91,7 +91,7 @@ struct Cost {
   double round_trips = 0;     ///< after the hellos, until both sides were equal
 };
 
-Cost meet(Sides& sides) {
+TableCost meet(Sides& sides) {
   Net net;
   sides.left.rows_read = sides.right.rows_read = 0;
   const std::size_t link =
@@ -116,7 +116,7 @@ Cost meet(Sides& sides) {
   const std::uint64_t made = test::allocations() - allocations_before;
   REQUIRE(net.is_over(link));
   REQUIRE(net.end(link, 0).session->report().converged);
-  Cost cost;
+  TableCost cost;
   cost.allocations = made;
   cost.rows = sides.left.rows_read + sides.right.rows_read;
   // The listener's states come with its hello, so that is when the count begins.
@@ -136,7 +136,7 @@ Cost meet(Sides& sides) {
 }
 
 void report(const char* what, std::uint64_t records, std::uint64_t actors,
-            std::uint64_t differences, const Cost& cost) {
+            std::uint64_t differences, const TableCost& cost) {
   MESSAGE(std::string(what), ": ", records, " records of ", actors, " actors, ", differences,
           " differences: ", cost.octets, " octets, ", cost.round_trips, " round trips, ", cost.rows,
           " rows read, ", cost.allocations, " allocations");
@@ -158,8 +158,8 @@ std::vector<Size> sizes() {
   return all;
 }
 
-constexpr std::uint64_t segments = 2;
-constexpr std::uint64_t states = 128 * segments;
+constexpr std::uint64_t table_segments = 2;
+constexpr std::uint64_t states = 128 * table_segments;
 
 }  // namespace
 
@@ -167,7 +167,7 @@ TEST_CASE("the cost of nothing: 128 octets a segment, whatever the size") {
   for (const auto& [records, actors] : sizes()) {
     Sides sides(records, actors);
     meet(sides);
-    const Cost cost = meet(sides);
+    const TableCost cost = meet(sides);
     report("nothing", records, actors, 0, cost);
     CHECK(cost.octets <= states);
     CHECK(cost.round_trips <= 1);
@@ -183,7 +183,7 @@ TEST_CASE("the cost of adds that the journal tells: 24 octets a record, one roun
     for (const std::uint64_t adds : {1U, 100U, 10'000U}) {
       Sides now = sides;
       now.add(adds, 1);
-      const Cost cost = meet(now);
+      const TableCost cost = meet(now);
       report("adds by journal", records, actors, adds, cost);
       CHECK(cost.records == adds);
       CHECK(cost.octets <= 24 * adds + 40 + 2 * states);
@@ -201,7 +201,7 @@ TEST_CASE("the cost of adds without a journal: the same and the actors that chan
       Sides now = sides;
       now.add(adds, 1);
       now.forget_journal();
-      const Cost cost = meet(now);
+      const TableCost cost = meet(now);
       report("adds of one actor, no journal", records, actors, adds, cost);
       CHECK(cost.records == adds);
       CHECK(cost.octets <= 24 * adds + 2 * states + 1'200);
@@ -213,7 +213,7 @@ TEST_CASE("the cost of adds without a journal: the same and the actors that chan
       Sides now = sides;
       now.add(adds, adds);
       now.forget_journal();
-      const Cost cost = meet(now);
+      const TableCost cost = meet(now);
       report("adds of as many actors, no journal", records, actors, adds, cost);
       CHECK(cost.records == adds);
       // A chunk names each actor with its author and range; a comparison has its item and row.
@@ -233,7 +233,7 @@ TEST_CASE("the cost of removals without a journal: 20 octets each, three round t
       Sides now = sides;
       now.remove(removals);
       now.forget_journal();
-      const Cost cost = meet(now);
+      const TableCost cost = meet(now);
       report("removals, no journal", records, actors, removals, cost);
       CHECK(cost.records == 0);
       CHECK(cost.octets <= 20 * removals + 1'024 + states);
@@ -255,7 +255,7 @@ TEST_CASE("the cost of removals on both sides without a journal: 50 octets each 
       for (Peer* each : {&now.left, &now.right}) {
         each->truncate(lessons, each->state(lessons).head);
       }
-      const Cost cost = meet(now);
+      const TableCost cost = meet(now);
       report("removals on both sides, no journal", records, actors, 3 * removals + 1, cost);
       CHECK(cost.records == 0);
       CHECK(cost.octets <= 50 * (3 * removals + 1) + 16'384);
@@ -269,7 +269,7 @@ TEST_CASE("the cost of a first copy: 8 octets a record") {
   for (const auto& [records, actors] : sizes()) {
     Sides sides(records, actors);
     sides.right = Peer(2, 2, test::two_segments);
-    const Cost cost = meet(sides);
+    const TableCost cost = meet(sides);
     report("first copy", records, actors, records, cost);
     CHECK(cost.records == records);
     CHECK(cost.octets <= 8 * records + 48 * actors + 2 * states);

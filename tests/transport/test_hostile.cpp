@@ -2,6 +2,7 @@
 
 #include "tests/support/forall.hpp"
 #include "tests/transport/any_frame.hpp"
+#include "tests/transport/catch_up.hpp"
 #include "tests/transport/script.hpp"
 
 using loam::AckFrame;
@@ -17,11 +18,11 @@ using loam::Range;
 using loam::RangeSet;
 using loam::StateFrame;
 using test::end_of;
+using test::lessons;
 using test::Script;
 
 namespace {
 
-const std::string lessons = "lessons";
 constexpr std::uint64_t lessons_index = 1;
 
 /// A conversation that is open: either side has one record of its own, and they must compare.

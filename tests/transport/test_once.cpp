@@ -1,26 +1,17 @@
 #include <doctest/doctest.h>
 
-#include "tests/transport/script.hpp"
+#include "tests/transport/catch_up.hpp"
 
 using loam::Bye;
 using loam::SegmentTally;
 using loam::StateFrame;
+using test::add;
+using test::lessons;
 using test::Net;
+using test::peer;
 using test::Peer;
 using test::operator""ms;
 using test::operator""s;
-
-namespace {
-
-const std::string lessons = "lessons";
-
-Peer peer(unsigned author) { return {author, author, test::two_segments}; }
-
-void add(Peer& to, int first, int last) {
-  for (int i = first; i <= last; ++i) to.add(lessons, "lesson " + std::to_string(i));
-}
-
-}  // namespace
 
 TEST_CASE("one round brings both sides up to date, and reports what it did") {
   Peer left = peer(1);

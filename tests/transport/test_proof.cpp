@@ -12,7 +12,7 @@ using test::SigningKey;
 namespace {
 
 // Two hellos that differ in everything that a hello says.
-struct Meeting {
+struct ProofMeeting {
   Bytes dialler = hello(1);
   Bytes listener = hello(2);
   Bytes channel = loam::copy_of(loam::bytes_of("exporter"));
@@ -41,13 +41,13 @@ struct Meeting {
 }  // namespace
 
 TEST_CASE("both ends of a connection prove who they are") {
-  const Meeting meeting;
+  const ProofMeeting meeting;
   CHECK(meeting.is_proved(Role::dialler, meeting.proof(Role::dialler)));
   CHECK(meeting.is_proved(Role::listener, meeting.proof(Role::listener)));
 }
 
 TEST_CASE("a proof is of one end, one key and one purpose") {
-  const Meeting meeting;
+  const ProofMeeting meeting;
   const auto proof = meeting.proof(Role::dialler);
   CHECK_FALSE(meeting.is_proved(Role::listener, proof));
   CHECK_FALSE(loam::proves(SigningKey(1).key(), Role::listener, meeting.introduction(), proof));
@@ -58,9 +58,9 @@ TEST_CASE("a proof is of one end, one key and one purpose") {
 }
 
 TEST_CASE("a proof is good on its own connection only: with these hellos, in these places, over this channel") {
-  const Meeting meeting;
+  const ProofMeeting meeting;
   const auto proof = meeting.proof(Role::dialler);
-  Meeting other = meeting;
+  ProofMeeting other = meeting;
   for (Bytes* part : {&other.dialler, &other.listener, &other.channel}) {
     for (std::size_t bit = 0; bit < 8 * part->size(); ++bit) {
       (*part)[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));

@@ -1,17 +1,15 @@
 #include <doctest/doctest.h>
 
-#include "tests/transport/script.hpp"
+#include "tests/transport/catch_up.hpp"
 
 using loam::DeltaFrame;
 using test::Net;
 using test::Peer;
+using test::lessons;
+using test::peer;
 using test::operator""s;
 
 namespace {
-
-const std::string lessons = "lessons";
-
-Peer peer(unsigned author) { return {author, author, test::two_segments}; }
 
 /// Adds records of about that size until there are so many.
 void fill(Peer& to, int records, std::size_t octets) {
