@@ -149,20 +149,22 @@ TEST_CASE("a very large set of live sets is asked about as the window opens, fro
 }
 
 TEST_CASE("a side that hears nothing is not asked, told or answered more than its windows hold") {
+  Peer left_before = with_two_sets(1);
+  Peer right_before = with_two_sets(2);
+  for (unsigned i = 0; i < 40; ++i) {
+    bring(left_before, patterns, i, 2);
+    bring(right_before, patterns, i, 3);
+    bring(left_before, lessons, i, 200);
+    bring(right_before, lessons, i, 200);
+    thin(left_before, i, 1, 200, 3);
+    thin(right_before, i, 2, 200, 3);
+  }
   for (const int deaf : {0, 1}) {
     for (int after = 0; after < 60; after += 3) {
       CAPTURE(deaf);
       CAPTURE(after);
-      Peer left = with_two_sets(1);
-      Peer right = with_two_sets(2);
-      for (unsigned i = 0; i < 40; ++i) {
-        bring(left, patterns, i, 2);
-        bring(right, patterns, i, 3);
-        bring(left, lessons, i, 200);
-        bring(right, lessons, i, 200);
-        thin(left, i, 1, 200, 3);
-        thin(right, i, 2, 200, 3);
-      }
+      Peer left = left_before;
+      Peer right = right_before;
       Net net;
       WindowWatch watch(net, tiny.window_octets);
       net.connect(left, right, {.once = {true, false}, .limits = tiny});
