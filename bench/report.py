@@ -154,7 +154,7 @@ def goals(samples):
     row("P10", "scan ≥ 1,000,000 records/s", {"per s": m("store/scan", "per_s")}, lambda r: r >= 1000000)
     row("P13", "1,000 linked: p99 of visibility ≤ 250 ms", {"ms": m("fleet/idle_1000", "visible_p99_ms")},
         lambda t: t <= 250)
-    row("P13", "≤ 64 KiB a link", {"KiB": m("fleet/idle_1000", "anonymous_kib_per_link")}, lambda k: k <= 64)
+    row("P13", "≤ 64 KiB a link", {"KiB": m("fleet/idle_1000", "hub_anonymous_kib_per_link")}, lambda k: k <= 64)
     for kind, what in (("nothing_changed", "reconnect, nothing changed"), ("journal", "reconnect after 100 adds"),
                        ("compared", "the same without a journal")):
         for unit in ("octets", "ms"):
