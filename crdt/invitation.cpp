@@ -5,6 +5,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "crdt/hash.hpp"
+#include "crdt/name.hpp"
 
 namespace loam {
 namespace {
@@ -107,6 +108,7 @@ Invitation parse_token(std::string_view token) {
   invitation.endpoint = as_text(array[4], "token: endpoint");
   if (invitation.endpoint.size() > invitation_endpoint_max) reject_token("an endpoint that is too long");
   invitation.name = as_text(array[5], "token: name");
+  if (!is_name(invitation.name)) reject_token("a name that is none");
   invitation.secret = sixteen_from(array[6]);
   const auto* expires = array[7].get<std::int64_t>();
   if (expires == nullptr) reject_token("expires at no time");

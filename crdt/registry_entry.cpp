@@ -4,6 +4,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "crdt/name.hpp"
 #include "crdt/range_codec.hpp"
 
 namespace loam {
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::string_view letters = "rwtl";
 constexpr std::array<std::string_view, 3> roles{"member", "hub", "governor"};
+// What stands in the field `must` may be any of these.
+constexpr std::array<std::string_view, 9> known_fields{"endpoints", "fence", "key", "must", "name",
+                                                       "permissions", "role", "status", "voter"};
 constexpr std::array<std::string_view, 3> statuses{"active", "suspended", "revoked"};
 
 [[noreturn]] void reject_entry(const std::string& why) { throw Error(ErrorCode::invalid, "registry entry: " + why); }
@@ -19,6 +23,10 @@ void check_entry_limit(const char* what, std::size_t size, std::size_t limit) {
   if (size <= limit) return;
   throw Error(ErrorCode::limit, std::string("registry entry: ") + what + ": " + std::to_string(size) +
                                     ", limit " + std::to_string(limit));
+}
+
+void check_name(const std::string& name, const char* what) {
+  if (!is_name(name)) reject_entry(std::string(what) + ": not a name");
 }
 
 const Value& field(const Map& map, const char* name) {
@@ -41,6 +49,7 @@ std::map<std::string, Permissions> permissions_from(const Value& value) {
   for (const auto& [segment, letters_of] : map) {
     const auto parsed = Permissions::parse(as_text(letters_of, "permissions"));
     if (!parsed || parsed->empty()) reject_entry("permissions: not letters of " + std::string(letters));
+    check_name(segment, "permissions");
     permissions.emplace(segment, *parsed);
   }
   return permissions;
@@ -69,6 +78,7 @@ Fence fence_from(const Value& value) {
   Fence fence;
   std::size_t ranges = 0;
   for (const auto& [segment, seen] : map) {
+    check_name(segment, "fence");
     Context context = context_from(seen, ranges);
     if (context.empty()) reject_entry("fence: a segment without actors");
     fence.emplace(segment, std::move(context));
@@ -88,6 +98,15 @@ bool bool_from(const Value& value, const char* what) {
   const bool* truth = value.get<bool>();
   if (truth == nullptr) reject_entry(std::string(what) + ": not true or false");
   return *truth;
+}
+
+bool is_understood(const Map& map) {
+  const Value* must = find(map, "must");
+  if (must == nullptr) return true;
+  const Array& fields = as_array(*must, "must");
+  return std::all_of(fields.begin(), fields.end(), [](const Value& each) {
+    return std::find(known_fields.begin(), known_fields.end(), as_text(each, "must")) != known_fields.end();
+  });
 }
 
 }  // namespace
@@ -134,11 +153,14 @@ Bytes encode(const InstanceEntry& entry) {
   return encode(map);
 }
 
-InstanceEntry decode_instance_entry(BytesView octets) {
+std::optional<InstanceEntry> decode_instance_entry(BytesView octets) {
   const Value value = decode(octets);
   const Map& map = as_map(value, "registry entry");
+  check_entry_limit("fields", map.size(), entry_fields_max);
+  if (!is_understood(map)) return std::nullopt;
   InstanceEntry entry;
   entry.name = as_text(field(map, "name"), "name");
+  check_name(entry.name, "name");
   const auto key = PublicKey::from(as_octets(field(map, "key"), "key"));
   if (!key) reject_entry("key: not 32 octets");
   check_public_key(*key);
@@ -151,8 +173,7 @@ InstanceEntry decode_instance_entry(BytesView octets) {
   entry.voter = bool_from(field(map, "voter"), "voter");
   entry.status = named<InstanceStatus>(statuses, field(map, "status"), "status");
   const bool is_revoked = entry.status == InstanceStatus::revoked;
-  constexpr std::size_t fields = 7;
-  if (map.size() != fields + (is_revoked ? 1 : 0)) reject_entry("fields that are not known");
+  if (!is_revoked && find(map, "fence") != nullptr) reject_entry("fence: without a revocation");
   if (is_revoked) entry.fence = fence_from(field(map, "fence"));
   return entry;
 }

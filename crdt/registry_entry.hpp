@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "crdt/context.hpp"
@@ -55,16 +56,19 @@ struct InstanceEntry {
   bool operator==(const InstanceEntry&) const = default;
 };
 
-/// Most segments, endpoints and fenced ranges of an entry.
+/// Most segments, endpoints, fenced ranges and fields of an entry.
 inline constexpr std::size_t entry_segments_max = 256;
 inline constexpr std::size_t entry_endpoints_max = 16;
 inline constexpr std::size_t entry_fence_ranges_max = 4'096;
+inline constexpr std::size_t entry_fields_max = 64;
 
-/// The value of an entry, a map. Fields that others add are kept by nobody: an entry is always written whole.
+/// The value of an entry, a map.
 Bytes encode(const InstanceEntry& entry);
 
-/// Throws Error(invalid) for anything but what `encode` makes and for a fence without a revocation;
-/// Error(untrusted) for a key that is not sound; Error(limit).
-InstanceEntry decode_instance_entry(BytesView octets);
+/// Fields that are not known are those of a later version, and do not count; it names those without which an
+/// entry would say something else in the field `must`. Absent: there is such a one, so the entry waits for an
+/// instance of that version. Throws Error(invalid) for anything else but what `encode` makes, for names that
+/// are none and for a fence without a revocation; Error(untrusted) for a key that is not sound; Error(limit).
+std::optional<InstanceEntry> decode_instance_entry(BytesView octets);
 
 }  // namespace loam

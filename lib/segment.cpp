@@ -24,10 +24,6 @@ std::vector<Segment> built_in() {
   };
 }
 
-bool is_name_character(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
 // Hyphens are accepted on input, names have underscores.
 std::string canonical(std::string_view name) {
   std::string text(name);
@@ -71,12 +67,6 @@ std::string_view scope_name(Scope scope) noexcept {
 }
 
 std::string_view kind_name(Kind kind) noexcept { return kind == Kind::set ? "set" : "map"; }
-
-bool is_name(std::string_view text) noexcept {
-  if (text.empty() || text.size() > name_length_max) return false;
-  if (text.front() == '_' || text.front() == '-') return false;
-  return std::all_of(text.begin(), text.end(), is_name_character);
-}
 
 SegmentTable::SegmentTable() : segments_(built_in()) {}
 

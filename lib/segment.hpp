@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crdt/name.hpp"
 #include "crdt/record.hpp"
 
 namespace loam {
@@ -27,12 +28,6 @@ struct Segment {
 
 /// Greatest number of segments that one instance may declare, the built-in ones included.
 inline constexpr std::size_t segments_max = 256;
-
-/// Greatest length of the name of a segment or an instance: `[a-z0-9][a-z0-9_-]{0,62}`.
-inline constexpr std::size_t name_length_max = 63;
-
-/// Whether the text is a name as above.
-bool is_name(std::string_view text) noexcept;
 
 /// Every segment of one instance: the ten built-in ones and those of the configuration.
 /// Immutable after construction; safe to read from any thread.

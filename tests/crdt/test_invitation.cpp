@@ -76,6 +76,15 @@ TEST_CASE("a token with an endpoint of 255 octets is read, and of one more is no
   CHECK(token_error(loam::token_of(made)) == ErrorCode::invalid);
 }
 
+TEST_CASE("a token for a name that is none is refused") {
+  Gen gen(4);
+  Invitation made = random_invitation(gen);
+  for (const char* name : {"", "../beta", "Beta", "be\nta"}) {
+    made.name = name;
+    CHECK_MESSAGE(token_error(loam::token_of(made)) == ErrorCode::invalid, name);
+  }
+}
+
 TEST_CASE("what is kept of a secret is not the secret") {
   Gen gen(3);
   const auto secret = random_invitation(gen).secret;

@@ -58,7 +58,6 @@ TEST_CASE("an entry that says what cannot be is refused") {
     CHECK_MESSAGE(refused(field, nullptr) == ErrorCode::invalid, field);
     CHECK_MESSAGE(refused(field, 1.5) == ErrorCode::invalid, field);
   }
-  CHECK(refused("more", 1) == ErrorCode::invalid);
   CHECK(refused("key", Bytes(31)) == ErrorCode::invalid);
   CHECK(refused("key", Bytes(32)) == ErrorCode::untrusted);
   CHECK(refused("role", "king") == ErrorCode::invalid);
@@ -67,7 +66,29 @@ TEST_CASE("an entry that says what cannot be is refused") {
   for (const char* letters : {"", "wr", "rr", "x", "R"}) {
     CHECK_MESSAGE(refused("permissions", Map{{"lessons_learned", letters}}) == ErrorCode::invalid, letters);
   }
+  CHECK(refused("permissions", Map{{"Lessons", "r"}}) == ErrorCode::invalid);
+  CHECK(refused("must", "name") == ErrorCode::invalid);
+  CHECK(refused("must", Array{loam::Value(1)}) == ErrorCode::invalid);
+  for (const char* name : {"", "_", "Beta", "a b", "..", "\xef\xbd\x81"}) {
+    CHECK_MESSAGE(refused("name", name) == ErrorCode::invalid, name);
+  }
   CHECK(refused("endpoints", Array(17, loam::Value(""))) == ErrorCode::limit);
+}
+
+TEST_CASE("fields of a later version do not count, and those that must be known are waited for") {
+  loam::Value map = loam::decode(loam::encode(member()));
+  auto& fields = std::get<loam::Map>(map.data);
+  fields["colour"] = "green";
+  CHECK(loam::decode_instance_entry(loam::encode(map)) == member());
+  fields["must"] = loam::Array{loam::Value("role"), loam::Value("must")};
+  CHECK(loam::decode_instance_entry(loam::encode(map)) == member());
+  fields["must"] = loam::Array{loam::Value("role"), loam::Value("colour")};
+  CHECK(loam::decode_instance_entry(loam::encode(map)) == std::nullopt);
+  fields.erase("must");
+  for (int i = 0; i < 56; ++i) fields["field " + std::to_string(i)] = i;
+  CHECK(loam::decode_instance_entry(loam::encode(map)) == member());  // 64
+  fields["one more"] = 1;
+  CHECK(error_of([&] { (void)loam::decode_instance_entry(loam::encode(map)); }) == ErrorCode::limit);
 }
 
 TEST_CASE("letters of permissions are read as they are written") {

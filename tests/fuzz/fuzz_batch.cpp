@@ -18,8 +18,9 @@ void try_batch(loam::BytesView bytes) {
 
 void try_entry(loam::BytesView bytes) {
   try {
-    const loam::InstanceEntry entry = loam::decode_instance_entry(bytes);
-    test::require(loam::equal(encode(entry), bytes), "an entry has two encodings");
+    const auto entry = loam::decode_instance_entry(bytes);
+    if (!entry) return;
+    test::require(loam::decode_instance_entry(encode(*entry)) == entry, "an entry does not survive its encoding");
   } catch (const loam::Error&) {
   }
 }
