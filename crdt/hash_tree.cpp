@@ -70,6 +70,67 @@ class Walk {
   std::vector<TreeHash>* out_;
 };
 
+// Reads one part of a tree along with the walk over both.
+class PartReader {
+ public:
+  explicit PartReader(const TreePart& part) : there_(part.there), rest_(part.rest) {}
+
+  // Whether a leaf of the subtree is there.
+  bool has_any(std::uint32_t first, std::uint32_t leaves) const {
+    return !there_.empty() && there_.front().place < first + leaves;
+  }
+  std::optional<TreeHash> take_rest() {
+    if (rest_.empty()) return std::nullopt;
+    const TreeHash hash = rest_.front();
+    rest_ = rest_.subspan(1);
+    return hash;
+  }
+  std::optional<TreeLeaf> take_leaf(std::uint32_t place) {
+    if (there_.front().place != place) return std::nullopt;  // not ascending
+    const TreeLeaf leaf = there_.front();
+    there_ = there_.subspan(1);
+    return leaf;
+  }
+  bool is_used_up() const { return there_.empty() && rest_.empty(); }
+
+ private:
+  std::span<const TreeLeaf> there_;
+  std::span<const TreeHash> rest_;
+};
+
+// A part from whose place upwards nothing is there: what stands for it was read further up.
+constexpr PartReader* absent = nullptr;
+
+// Writes the union of both parts of a subtree; false: one does not fit. Where a part has no leaf in a subtree, one
+// hash stands for the whole of it, and nothing for what is below.
+bool unite(std::uint32_t first, std::uint32_t leaves, PartReader* left, PartReader* right, TreePart& out) {
+  std::optional<TreeHash> hash;
+  for (PartReader** side : {&left, &right}) {
+    if (*side == absent || (*side)->has_any(first, leaves)) continue;
+    const auto rest = (*side)->take_rest();
+    if (!rest || (hash && *hash != *rest)) return false;
+    hash = rest;
+    *side = absent;
+  }
+  if (left == absent && right == absent) {
+    out.rest.push_back(*hash);  // whoever has a leaf above this has its hash: neither came here without one
+    return true;
+  }
+  if (leaves == 1) {
+    std::optional<TreeLeaf> leaf;
+    for (PartReader* side : {left, right}) {
+      if (side == absent) continue;
+      const auto own = side->take_leaf(first);
+      if (!own || (leaf && *leaf != *own)) return false;
+      leaf = own;
+    }
+    out.there.push_back(*leaf);
+    return true;
+  }
+  const std::uint32_t half = left_size(leaves);
+  return unite(first, half, left, right, out) && unite(first + half, leaves - half, left, right, out);
+}
+
 }  // namespace
 
 TreeHash tree_root(std::span<const ContentHash> leaves) {
@@ -108,6 +169,16 @@ std::optional<std::vector<TreeHash>> tree_rest(std::uint32_t leaves, std::span<c
   const auto whole = walk.part(0, leaves);
   if (!whole || !walk.is_used_up()) return std::nullopt;
   if (whole->is_gone) out = {whole->hash};
+  return out;
+}
+
+std::optional<TreePart> tree_union(std::uint32_t leaves, const TreePart& left, const TreePart& right) {
+  if (leaves == 0) return std::nullopt;
+  PartReader from_left(left);
+  PartReader from_right(right);
+  TreePart out;
+  if (!unite(0, leaves, &from_left, &from_right, out)) return std::nullopt;
+  if (!from_left.is_used_up() || !from_right.is_used_up()) return std::nullopt;
   return out;
 }
 

@@ -39,4 +39,15 @@ std::optional<std::vector<TreeHash>> tree_rest(std::uint32_t leaves, std::span<c
                                                std::span<const TreeHash> rest,
                                                std::span<const std::uint32_t> gone);
 
+/// Some leaves of a tree, ascending, and the rest of all others.
+struct TreePart {
+  std::vector<TreeLeaf> there;
+  std::vector<TreeHash> rest;
+  bool operator==(const TreePart&) const = default;
+};
+
+/// What two parts of one tree know together: the leaves of both, and the rest of those that neither has. Absent
+/// when one of them does not fit, or when they are of two trees as far as that is seen (a leaf of both differs).
+std::optional<TreePart> tree_union(std::uint32_t leaves, const TreePart& left, const TreePart& right);
+
 }  // namespace loam

@@ -131,6 +131,41 @@ TEST_CASE("leaves out of order or twice, and no leaves at all, make no root") {
   CHECK_FALSE(loam::tree_rest(8, leaves_of(leaves, std::vector<bool>(8, true)), {}, std::vector<std::uint32_t>{9}));
 }
 
+TEST_CASE("two parts of a tree know together what both have, and its rest") {
+  test::forall("union", 2'000, [](Gen& gen) {
+    const auto leaves = random_leaves(gen, 1 + gen.index(200));
+    const auto size = static_cast<std::uint32_t>(leaves.size());
+    const auto part_of = [&](const std::vector<bool>& is_there) {
+      return loam::TreePart{leaves_of(leaves, is_there), loam::tree_rest(leaves, is_there)};
+    };
+    const auto left = random_part(gen, size);
+    const auto right = random_part(gen, size);
+    std::vector<bool> both(size);
+    for (std::size_t i = 0; i < size; ++i) both[i] = left[i] || right[i];
+    REQUIRE(loam::tree_union(size, part_of(left), part_of(right)) == part_of(both));
+  });
+}
+
+TEST_CASE("parts that do not fit, or are of two trees, have no union") {
+  test::forall("no union", 1'000, [](Gen& gen) {
+    const auto leaves = random_leaves(gen, 2 + gen.index(60));
+    const auto size = static_cast<std::uint32_t>(leaves.size());
+    const std::vector<bool> all(size, true);
+    const loam::TreePart whole{leaves_of(leaves, all), {}};
+    auto is_there = random_part(gen, size);
+    is_there[gen.index(size)] = true;
+    loam::TreePart part{leaves_of(leaves, is_there), loam::tree_rest(leaves, is_there)};
+    switch (gen.below(4)) {
+      case 0: part.there[gen.index(part.there.size())].hash.bytes[0] ^= std::byte{1}; break;
+      case 1: part.rest.push_back({}); break;
+      case 2: part.there.push_back(part.there.back()); break;
+      default: part.there.back().place = size;
+    }
+    REQUIRE_FALSE(loam::tree_union(size, whole, part));
+    REQUIRE_FALSE(loam::tree_union(size, part, whole));
+  });
+}
+
 // Computed by another implementation.
 TEST_CASE("the root of a tree is pinned") {
   std::vector<ContentHash> leaves(5);
