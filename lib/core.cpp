@@ -58,7 +58,7 @@ Core::Core(const Options& given)
       config(prepare(options)),
       segments(config.segments),
       key(load_instance_key(options.dir)),
-      shared(options.dir / "shared", segments, config, key.id, fresh_identity(options)),
+      shared(options.dir / "shared", segments, config, key.id, fresh_identity(options), key.signing),
       priv(options.dir / "private", segments, config),
       identity{shared.identity().name, key.id, shared.identity().federation, key.public_key},
       queue(shared, priv, options.now_ms, [this] {

@@ -67,6 +67,15 @@ inline TableKey dot_key(SegmentNumber segment, ActorIndex actor, std::uint64_t c
   return TableKey().u16(segment).u32(actor).u64(counter);
 }
 
+/// The row of a batch stands in the table of its dots, behind its first.
+inline TableKey batch_key(SegmentNumber segment, ActorIndex actor, std::uint64_t first, std::uint8_t variant) {
+  const std::array<std::byte, 1> suffix{static_cast<std::byte>(variant)};
+  return dot_key(segment, actor, first).octets(suffix);
+}
+
+inline constexpr std::size_t dot_key_octets = 2 + 4 + 8;
+inline constexpr std::size_t batch_key_octets = dot_key_octets + 1;
+
 inline TableKey element_prefix(SegmentNumber segment, const ElementId& element) {
   return TableKey().u16(segment).octets(element.view());
 }

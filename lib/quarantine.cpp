@@ -60,6 +60,7 @@ std::vector<PlacedDot> placed_dots(const lmdb::ReadTxn& txn,
   std::vector<PlacedDot> found;
   lmdb::Cursor cursor = txn.cursor(table::dot);
   for (bool on = cursor.first(); on && found.size() < sequences.size(); on = cursor.next()) {
+    if (cursor.key().size() != dot_key_octets) continue;
     const DotRow row = decode_dot_row(cursor.value());
     if (!sequences.contains(row.sequence)) continue;
     const std::byte* const key = cursor.key().data();

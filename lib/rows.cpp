@@ -13,6 +13,10 @@ namespace {
 struct RowWriter {
   Bytes out = {};
 
+  RowWriter& u8(std::uint8_t value) {
+    out.push_back(static_cast<std::byte>(value));
+    return *this;
+  }
   RowWriter& u16(std::uint16_t value) {
     return put<2>([&](std::byte* at) { store_u16(at, value); });
   }
@@ -50,6 +54,7 @@ struct RowReader {
     rest = rest.subspan(size);
     return view;
   }
+  std::uint8_t u8() { return std::to_integer<std::uint8_t>(octets(1).front()); }
   std::uint16_t u16() { return load_u16(octets(2).data()); }
   std::uint32_t u32() { return load_u32(octets(4).data()); }
   std::uint64_t u64() { return load_u64(octets(8).data()); }
@@ -57,6 +62,13 @@ struct RowReader {
   template <class IdType>
   IdType id() {
     return *IdType::from(octets(16));
+  }
+  template <std::size_t size>
+  std::array<std::byte, size> array() {
+    std::array<std::byte, size> value;
+    const BytesView view = octets(size);
+    std::copy(view.begin(), view.end(), value.begin());
+    return value;
   }
   Fingerprint fingerprint() { return Fingerprint::from(id<ContentHash>().bytes); }
   RangeSet ranges(std::size_t size) {
@@ -137,7 +149,9 @@ ContextRow decode_context_row(BytesView octets) {
 }
 
 Bytes encode(const ActorRow& row) {
-  return RowWriter().octets(row.id.view()).octets(row.author.view()).out;
+  RowWriter to;
+  to.octets(row.id.view()).octets(row.author.view());
+  return row.nonce ? to.octets(*row.nonce).out : to.out;
 }
 
 ActorRow decode_actor_row(BytesView octets) {
@@ -145,12 +159,15 @@ ActorRow decode_actor_row(BytesView octets) {
   ActorRow row;
   row.id = from.id<ActorId>();
   row.author = from.id<InstanceId>();
+  if (!from.rest.empty()) row.nonce = from.array<8>();
   from.end();
   return row;
 }
 
 Bytes encode(const DotRow& row) {
-  return RowWriter().u64(row.sequence).octets(row.content.view()).out;
+  RowWriter to;
+  to.u64(row.sequence).octets(row.content.view());
+  return row.batch.is_signed() ? to.u8(row.batch.place).u8(row.batch.variant).out : to.out;
 }
 
 DotRow decode_dot_row(BytesView octets) {
@@ -158,7 +175,35 @@ DotRow decode_dot_row(BytesView octets) {
   DotRow row;
   row.sequence = from.u64();
   row.content = from.id<ContentHash>();
+  if (from.rest.empty()) return row;
+  row.batch.place = from.u8();
+  row.batch.variant = from.u8();
+  if (!row.batch.is_signed()) damaged("dot");
   from.end();
+  return row;
+}
+
+Bytes encode(const BatchRow& row) {
+  RowWriter to;
+  to.u16(row.count).u16(static_cast<std::uint16_t>(row.frontier.size()));
+  for (const auto& [actor, counter] : row.frontier) to.u32(actor).u64(counter);
+  to.octets(row.signature.view()).u16(static_cast<std::uint16_t>(row.rest.size()));
+  for (const TreeHash& hash : row.rest) to.octets(hash.view());
+  append(to, row.superseded);
+  return to.out;
+}
+
+BatchRow decode_batch_row(BytesView octets) {
+  RowReader from{octets, "dot"};
+  BatchRow row;
+  row.count = from.u16();
+  for (std::uint16_t left = from.u16(); left > 0; --left) {
+    const ActorIndex actor = from.u32();
+    row.frontier.emplace_back(actor, from.u64());
+  }
+  row.signature.bytes = from.array<64>();
+  for (std::uint16_t left = from.u16(); left > 0; --left) row.rest.push_back(from.id<TreeHash>());
+  row.superseded = read_dots(from);
   return row;
 }
 

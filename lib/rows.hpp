@@ -4,6 +4,8 @@
 #include <string>
 
 #include "crdt/fingerprint.hpp"
+#include "crdt/hash_tree.hpp"
+#include "crdt/key.hpp"
 #include "crdt/range_codec.hpp"
 #include "lib/layout.hpp"
 #include "transport/source.hpp"
@@ -36,12 +38,37 @@ struct ContextRow {
 struct ActorRow {
   ActorId id;
   InstanceId author;
+  std::optional<std::array<std::byte, 8>> nonce;  ///< of the author's claim; absent: he was not asked for it
+};
+
+/// Where a record stands in the batch that it was signed in. The batch begins `place` counters before it; an author
+/// who signs other batches for the same counters makes variants of it.
+struct BatchPlace {
+  static constexpr std::uint8_t no_variant = 255;  ///< it was not signed
+
+  std::uint8_t place = 0;
+  std::uint8_t variant = no_variant;
+
+  bool operator==(const BatchPlace&) const = default;
+  bool is_signed() const noexcept { return variant != no_variant; }
 };
 
 /// A live dot. Table `dot`.
 struct DotRow {
   std::uint64_t sequence = 0;  ///< of its record in table `rec`
   ContentHash content;
+  BatchPlace batch;
+};
+
+/// A batch of which records live (crdt/batch.hpp): what the dots do not say. Table `dot`, behind its first dot.
+struct BatchRow {
+  std::uint16_t count = 0;  ///< of records that were signed
+  std::vector<std::pair<ActorIndex, std::uint64_t>> frontier;
+  Signature signature;
+  std::vector<TreeHash> rest;  ///< of the records that do not live here
+  std::vector<std::pair<ActorIndex, RangeSet>> superseded;
+
+  bool operator==(const BatchRow&) const = default;
 };
 
 /// What stands before the record in a row of table `rec`.
@@ -94,6 +121,7 @@ Bytes encode(const SegmentRow& row);
 Bytes encode(const ContextRow& row);
 Bytes encode(const ActorRow& row);
 Bytes encode(const DotRow& row);
+Bytes encode(const BatchRow& row);
 Bytes encode(const RecordRow& row);
 Bytes encode(const JournalRow& row);
 Bytes encode(const PeerRow& row);
@@ -104,6 +132,7 @@ SegmentRow decode_segment_row(BytesView octets);
 ContextRow decode_context_row(BytesView octets);
 ActorRow decode_actor_row(BytesView octets);
 DotRow decode_dot_row(BytesView octets);
+BatchRow decode_batch_row(BytesView octets);
 RecordRow decode_record_row(BytesView octets);
 JournalRow decode_journal_row(BytesView octets);
 PeerRow decode_peer_row(BytesView octets);

@@ -41,8 +41,12 @@ void SegmentDots::insert(const Dot& dot, BytesView record, const ContentHash& co
     batch_.txn_.put(table::reg, register_key(segment_, entry.key, entry.stamp, dot), reference);
   }
   batch_.txn_.append(table::rec, TableKey().u64(sequence), encode(row));
+  BatchPlace place;
+  if (origin_.is_zero() && dot.actor == batch_.store_.live_actor(batch_.quarantines())) {
+    place = batch_.batches_.write(segment_, actor, dot.counter, content, record.size());
+  }
   batch_.txn_.put(table::dot, dot_key(segment_, actor, dot.counter),
-                  encode(DotRow{sequence, content}));
+                  encode(DotRow{sequence, content, place}));
   count(actor, dot, content, record.size(), true);
 }
 
@@ -67,6 +71,7 @@ void SegmentDots::drop(const Dot& dot) {
     const MapRecord entry = decode_map_record(record->record);
     batch_.txn_.erase(table::reg, register_key(segment_, entry.key, entry.stamp, dot));
   }
+  batch_.batches_.drop(segment_, actor, dot.counter, row.batch);
   batch_.txn_.erase(table::rec, key);
   batch_.txn_.erase(table::dot, dot_key(segment_, actor, dot.counter));
   count(actor, dot, row.content, octets, false);

@@ -19,7 +19,8 @@ constexpr PacketLog shared_packet_log{table::packets, table::packet_log};
 }  // namespace
 
 SharedBatch::SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t now_ms)
-    : store_(store), txn_(txn), reader_(txn, &store.followed_pending(txn)), held_(txn), now_ms_(now_ms) {
+    : store_(store), txn_(txn), reader_(txn, &store.followed_pending(txn)), batches_(store, txn, reader_),
+      held_(txn), now_ms_(now_ms) {
   if (const auto row = txn.get(table::meta, bytes_of(meta::clock)); row && row->size() == 8) {
     clock_loaded_ = Hlc{load_u64(row->data())};
   }
@@ -99,7 +100,7 @@ Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Autho
                           const StoreId& origin) {
   for (const auto& [actor, said] : authors) {
     const InstanceId& author = planted(Bug::author_is_receiver) ? store_.instance() : said;
-    const ActorIndex index = actor_index(actor, author);
+    const ActorIndex index = actor_index({actor, author, {}});
     const InstanceId& known = reader_.actor(index).author;
     if (known != author) {
       throw Error(ErrorCode::untrusted, "actor " + actor.text() + " is claimed by two instances");
@@ -218,15 +219,15 @@ std::optional<ActorIndex> SharedBatch::find_actor(const ActorId& actor) const {
   return index;
 }
 
-ActorIndex SharedBatch::actor_index(const ActorId& actor, const InstanceId& author) {
-  if (const auto known = find_actor(actor)) return *known;
+ActorIndex SharedBatch::actor_index(const ActorRow& actor) {
+  if (const auto known = find_actor(actor.id)) return *known;
   lmdb::Cursor cursor = txn_.cursor(table::actors);
   const ActorIndex index = cursor.last() ? load_u32(cursor.key().data()) + 1 : 1;
   std::array<std::byte, 4> reference{};
   store_u32(reference.data(), index);
-  txn_.put(table::actors, TableKey().u32(index), encode(ActorRow{actor, author}));
-  txn_.put(table::actor_ids, actor.view(), reference);
-  actors_.emplace(actor, index);
+  txn_.put(table::actors, TableKey().u32(index), encode(actor));
+  txn_.put(table::actor_ids, actor.id.view(), reference);
+  actors_.emplace(actor.id, index);
   return index;
 }
 
@@ -240,7 +241,7 @@ std::uint64_t SharedBatch::next_sequence() {
 
 Dot SharedBatch::next_dot(SegmentNumber segment) {
   const ActorId& actor = store_.own_actor(now_ms_, quarantines());
-  const ActorIndex index = actor_index(actor, store_.instance());
+  const ActorIndex index = actor_index({actor, store_.instance(), store_.own_claim().nonce});
   const std::uint64_t step = planted(Bug::counter_jump) ? 2 : 1;
   return {actor, context(segment, index, actor).row.covered.highest() + step};
 }
@@ -312,6 +313,7 @@ void SharedBatch::fold() {
 // ---------------------------------------------------------------- the end of the transaction
 
 void SharedBatch::finish() {
+  batches_.finish();
   if (!fresh_.empty()) index_fresh();
   held_.finish();
   for (auto& [key, cache] : contexts_) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "crdt/join.hpp"
+#include "lib/batch_rows.hpp"
 #include "lib/held.hpp"
 #include "lib/shared_tables.hpp"
 #include "transport/session.hpp"
@@ -107,7 +108,7 @@ class SharedBatch {
   SegmentCache& segment(SegmentNumber number);
   ContextCache& context(SegmentNumber segment, ActorIndex actor, const ActorId& id);
   std::optional<ActorIndex> find_actor(const ActorId& actor) const;
-  ActorIndex actor_index(const ActorId& actor, const InstanceId& author);
+  ActorIndex actor_index(const ActorRow& actor);
   std::uint64_t next_sequence();
   Dot next_dot(SegmentNumber segment);
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
@@ -123,6 +124,7 @@ class SharedBatch {
   SharedStore& store_;
   lmdb::WriteTxn& txn_;
   SharedReader reader_;
+  BatchRows batches_;
   HeldWriter held_;
   std::int64_t now_ms_;
   Clock clock_;

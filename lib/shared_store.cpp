@@ -37,9 +37,10 @@ void write_format(lmdb::WriteTxn& txn) {
   txn.put(table::meta, bytes_of(meta::format), format);
 }
 
-// Format 2 has one more table, `held`, which Env has just added; nothing else has changed since 1.
+// Format 2 has one more table, `held`, which Env has just added. Format 3 has signed batches: rows of actors and
+// dots of before are read as those of what was not signed.
 void upgrade(lmdb::WriteTxn& txn, const std::vector<std::string>& added) {
-  if (check_format(txn) == store_format || added != std::vector<std::string>{"held"}) {
+  if (check_format(txn) != 1 || added != std::vector<std::string>{"held"}) {
     throw Error(ErrorCode::damaged, "shared store: table " + added.front() + " is missing");
   }
   write_format(txn);
@@ -49,13 +50,14 @@ void upgrade(lmdb::WriteTxn& txn, const std::vector<std::string>& added) {
 
 SharedStore::SharedStore(const std::filesystem::path& dir, const SegmentTable& segments,
                          const Config& config, const InstanceId& instance,
-                         const std::optional<StoreIdentity>& fresh)
+                         const std::optional<StoreIdentity>& fresh, SigningKey key)
     : env_(lmdb::Env::open({.dir = dir,
                             .octets_max = config.map_octets_max,
                             .tables = shared_table_names(),
                             .upgrade = upgrade})),
       instance_(instance),
-      journal_entries_max_(config.journal_entries_max) {
+      journal_entries_max_(config.journal_entries_max),
+      key_(std::move(key)) {
   if (load(segments)) return;
   env_->write([&](lmdb::WriteTxn& txn) {
     found(txn, fresh);
@@ -90,10 +92,9 @@ void SharedStore::found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>&
     write_format(txn);
     txn.put(table::meta, bytes_of(meta::name), bytes_of(fresh->name));
     txn.put(table::meta, bytes_of(meta::federation), fresh->federation.view());
-  } else if (equal(*known_file, file)) {
-    return;
   } else {
-    check_format(txn);
+    if (check_format(txn) < store_format) write_format(txn);
+    if (equal(*known_file, file)) return;
     lmdb::Cursor cursor = txn.cursor(table::segs);
     std::vector<std::pair<Bytes, SegmentRow>> rows;
     for (bool on = cursor.first(); on; on = cursor.next()) {
@@ -133,7 +134,7 @@ bool SharedStore::load(const SegmentTable& segments) {
   return env_->read([&](const lmdb::ReadTxn& txn) {
     const auto file = txn.get(table::meta, bytes_of(meta::file));
     if (!file || !equal(*file, file_identity())) return false;
-    check_format(txn);
+    if (check_format(txn) < store_format) return false;
     const auto id = txn.get(table::meta, bytes_of(meta::store));
     const auto name = txn.get(table::meta, bytes_of(meta::name));
     const auto federation = txn.get(table::meta, bytes_of(meta::federation));
@@ -171,10 +172,9 @@ bool SharedStore::load(const SegmentTable& segments) {
 
 const ActorId& SharedStore::own_actor(std::int64_t now_ms) {
   if (!actor_) {
-    actor_ = random_id<ActorId>();
-    std::array<std::byte, 8> birth{};
-    store_u64(birth.data(), Hlc::at_ms(now_ms).value);
-    std::copy_n(birth.begin(), 6, actor_->bytes.begin());
+    claim_.author = instance_;
+    randombytes_buf(claim_.nonce.data(), claim_.nonce.size());
+    actor_ = actor_of(claim_, now_ms);
     if (planted(Bug::reused_actor)) actor_->bytes = instance_.bytes;
   }
   return *actor_;

@@ -5,10 +5,12 @@
 #include <mutex>
 #include <string>
 
+#include "crdt/actor_claim.hpp"
 #include "lib/config.hpp"
 #include "lib/damage.hpp"
 #include "lib/segment.hpp"
 #include "lib/shared_batch.hpp"
+#include "lib/signing_key.hpp"
 #include "lib/store_identity.hpp"
 
 namespace loam {
@@ -18,13 +20,14 @@ namespace loam {
 class SharedStore {
  public:
   /// Opens it, or makes it when `fresh` is given and there is none. Throws Error(not_found) when there
-  /// is none, Error(invalid) when a segment changed its kind, Error(damaged) for a newer format.
+  /// is none, Error(invalid) when a segment changed its kind, Error(damaged) for a newer format. What is written is signed with the key, if there is one.
   SharedStore(const std::filesystem::path& dir, const SegmentTable& segments, const Config& config,
-              const InstanceId& instance, const std::optional<StoreIdentity>& fresh);
+              const InstanceId& instance, const std::optional<StoreIdentity>& fresh, SigningKey key = {});
 
   const InstanceId& instance() const noexcept { return instance_; }
   const StoreIdentity& identity() const noexcept { return identity_; }
   const StoreId& id() const noexcept { return id_; }
+  const SigningKey& signing_key() const noexcept { return key_; }
   lmdb::Env& env() const noexcept { return *env_; }
 
   /// The number of a shared segment. The name is declared.
@@ -33,8 +36,8 @@ class SharedStore {
   const std::vector<SegmentNumber>& numbers() const noexcept { return numbers_; }
   std::uint64_t journal_entries_max() const noexcept { return journal_entries_max_; }
 
-  /// The actor of this writable session, minted at its first write: 48 bits of birth milliseconds and
-  /// 80 random bits, never resumed. Writer thread only.
+  /// The actor of this writable session, minted at its first write (crdt/actor_claim.hpp) and never resumed.
+  /// Writer thread only.
   const ActorId& own_actor(std::int64_t now_ms);
 
   /// The same; a new one when the store has another number of quarantines than it was minted under.
@@ -44,6 +47,9 @@ class SharedStore {
   std::optional<ActorId> live_actor(std::uint64_t quarantines) const {
     return quarantines == quarantines_ ? actor_ : std::nullopt;
   }
+
+  /// The claim of `own_actor`. Writer thread only.
+  const ActorClaim& own_claim() const noexcept { return claim_; }
 
   /// Gives this session's actor up: the next write goes on under a new one. Writer thread only.
   void renew_actor() noexcept { actor_.reset(); }
@@ -80,7 +86,9 @@ class SharedStore {
   std::map<std::string, SegmentNumber> numbers_by_name_;
   std::map<SegmentNumber, std::string> names_by_number_;
   std::vector<SegmentNumber> numbers_;
+  SigningKey key_;
   std::optional<ActorId> actor_;
+  ActorClaim claim_;
   std::uint64_t quarantines_ = 0;  ///< when the actor was minted
   mutable DamageLog damage_;
   PendingIndex pending_;  ///< of the writer, which sees what it has not committed yet

@@ -64,6 +64,7 @@ std::vector<SharedReader::LiveRow> SharedReader::live_in(SegmentNumber segment, 
     if (!starts_with(cursor.key(), prefix)) break;
     const std::uint64_t counter = load_u64(cursor.key().data() + prefix.view().size());
     if (counter > range.last) break;
+    if (cursor.key().size() != dot_key_octets) continue;
     found.push_back({counter, decode_dot_row(cursor.value())});
   }
   return found;

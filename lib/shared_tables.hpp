@@ -44,7 +44,7 @@ inline constexpr std::string_view alarms = "alarms";
 }  // namespace meta
 
 /// The version of the shared and the private environment's format.
-inline constexpr std::uint32_t store_format = 2;
+inline constexpr std::uint32_t store_format = 3;
 
 /// Something that is kept aside.
 struct HeldItem {

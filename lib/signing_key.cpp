@@ -9,14 +9,16 @@
 namespace loam {
 
 struct SigningKey::Secret {
-  Secret() : octets(static_cast<unsigned char*>(sodium_malloc(crypto_sign_SECRETKEYBYTES))) {
+  Secret() {
+    if (sodium_init() < 0) throw Error(ErrorCode::failed, "libsodium: cannot start");  // it may be called again
+    octets = static_cast<unsigned char*>(sodium_malloc(crypto_sign_SECRETKEYBYTES));
     if (octets == nullptr) throw Error(ErrorCode::failed, "instance key: no memory that can be locked for it");
   }
   Secret(const Secret&) = delete;
   Secret& operator=(const Secret&) = delete;
   ~Secret() { sodium_free(octets); }
 
-  unsigned char* octets;
+  unsigned char* octets = nullptr;
   PublicKey public_key;
 };
 

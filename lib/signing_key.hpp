@@ -20,6 +20,8 @@ class SigningKey {
   /// Throws Error(failed) when there is no memory for it.
   explicit SigningKey(std::span<const unsigned char, seed_octets> seed);
 
+  explicit operator bool() const noexcept { return secret_ != nullptr; }
+
   /// Asserts that there is one.
   const PublicKey& public_key() const;
 

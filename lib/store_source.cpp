@@ -118,6 +118,7 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
            on && starts_with(cursor.key(), prefix); on = cursor.next()) {
         const std::uint64_t counter = load_u64(cursor.key().data() + prefix.view().size());
         if (counter > range.last) break;
+        if (cursor.key().size() != dot_key_octets) continue;
         const bool is_full = octets >= octets_max || slice.delta.live.size() >= records_max;
         if (is_full && last != 0) {
           const bool claims_all = planted(Bug::slice_claims_selection);

@@ -93,8 +93,6 @@ class SharedWalk {
       }
       check_record(name, load_u64(cursor.key().data()), decode_record_row(cursor.value()));
     }
-    expect(reader_.txn().count(table::rec) == reader_.txn().count(table::dot),
-           "there are as many records as live dots");
   }
 
   void check_record(const std::string& name, std::uint64_t sequence, const RecordRow& row) {
@@ -140,8 +138,10 @@ class SharedWalk {
   }
 
   void check_dots() {
+    std::uint64_t batches = 0;
     each(table::dot, [&](BytesView key, BytesView value) {
-      if (key.size() != 14) return expect(false, "a key does not decode");
+      if (key.size() == batch_key_octets) return ++batches, check_batch(key, decode_batch_row(value));
+      if (key.size() != dot_key_octets) return expect(false, "a key does not decode");
       const SegmentNumber segment = load_u16(key.data());
       const ActorIndex actor = load_u32(key.data() + 2);
       const std::uint64_t counter = load_u64(key.data() + 6);
@@ -155,7 +155,29 @@ class SharedWalk {
       totals_[segment].roots.live += term;
       const auto record = reader_.txn().look(table::rec, TableKey().u64(row.sequence));
       expect(record.has_value(), "a dot has no record " + std::to_string(row.sequence));
+      signed_dots_ += row.batch.is_signed() ? 1 : 0;
     });
+    expect(reader_.txn().count(table::rec) == reader_.txn().count(table::dot) - batches,
+           "there are not as many live dots as records");
+    expect(signed_dots_ == batch_dots_, "a live dot is in no batch");
+  }
+
+  // Of our own we have the key.
+  void check_batch(BytesView key, const BatchRow& row) {
+    const SegmentNumber segment = load_u16(key.data());
+    const ActorIndex actor = load_u32(key.data() + 2);
+    const std::uint64_t first = load_u64(key.data() + 6);
+    const auto variant = std::to_integer<std::uint8_t>(key.back());
+    const std::string name = "the batch of counter " + std::to_string(first) + " of actor " +
+                             reader_.actor(actor).id.text();
+    const std::size_t live = live_leaves(reader_, segment, actor, first, variant, row.count).size();
+    batch_dots_ += live;
+    expect(live > 0, name + " has no live record");
+    const auto batch = batch_of(reader_, store_.identity(), segment, actor, first, variant, row);
+    if (!batch) return expect(false, name + " does not fit its records");
+    if (batch->claim.author != store_.instance() || !store_.signing_key()) return;
+    expect(is_signed_by(store_.signing_key().public_key(), {encode(*batch), row.signature}),
+           name + " has another signature");
   }
 
   void check_contexts() {
@@ -267,6 +289,8 @@ class SharedWalk {
   std::map<SegmentNumber, Totals> totals_;
   std::map<std::pair<SegmentNumber, ActorIndex>, ContextRow> live_;
   std::uint64_t registers_ = 0;
+  std::uint64_t signed_dots_ = 0;
+  std::uint64_t batch_dots_ = 0;
   std::uint64_t damaged_ = 0;
 };
 

@@ -9,6 +9,12 @@ struct Aborted {};
 
 InstanceId own_instance() { return Site(1).instance; }
 
+SigningKey own_key() {
+  std::array<unsigned char, SigningKey::seed_octets> seed{};
+  seed.fill(1);
+  return SigningKey(seed);
+}
+
 // The delta with one of its records replaced by another: a dot with two contents.
 Delta equivocated(Gen& gen, Delta delta, const std::string& segment) {
   if (delta.live.empty()) return delta;
@@ -27,7 +33,7 @@ LockStep::LockStep(std::uint64_t journal_entries_max) {
   config_.journal_entries_max = journal_entries_max;
   const StoreIdentity fresh{"alpha", id_of<FederationId>(9)};
   store_ =
-      std::make_unique<SharedStore>(scratch_ / "shared", segments_, config_, own_instance(), fresh);
+      std::make_unique<SharedStore>(scratch_ / "shared", segments_, config_, own_instance(), fresh, own_key());
   for (const char* segment : {set_segment, map_segment}) {
     journals_[segment];
     positions_[segment];
@@ -41,7 +47,7 @@ LockStep::LockStep(std::uint64_t journal_entries_max) {
 void LockStep::reopen() {
   store_.reset();
   store_ = std::make_unique<SharedStore>(scratch_ / "shared", segments_, config_, own_instance(),
-                                         std::nullopt);
+                                         std::nullopt, own_key());
 }
 
 std::string LockStep::step(Gen& gen) {

@@ -130,21 +130,50 @@ TEST_CASE("ranges that touch, or that are longer than they need to be, are damag
 
 TEST_CASE("an actor row survives, and only whole") {
   forall("actor row", 50, [](Gen& gen) {
-    const ActorRow row{id<ActorId>(gen), id<InstanceId>(gen)};
-    const Bytes octets = encode(row);
-    const ActorRow back = decode_actor_row(octets);
-    REQUIRE((back.id == row.id && back.author == row.author));
-    check_exact(octets, decode_actor_row);
+    ActorRow row{id<ActorId>(gen), id<InstanceId>(gen), std::nullopt};
+    for (const bool has_nonce : {false, true}) {
+      if (has_nonce) row.nonce.emplace().fill(static_cast<std::byte>(gen.below(256)));
+      const ActorRow back = decode_actor_row(encode(row));
+      REQUIRE((back.id == row.id && back.author == row.author && back.nonce == row.nonce));
+    }
+    for (const std::size_t size : {0U, 31U, 33U, 39U}) {
+      REQUIRE(code_of([&] { decode_actor_row(BytesView(encode(row)).first(size)); }) == ErrorCode::damaged);
+    }
   });
 }
 
 TEST_CASE("a dot row survives, and only whole") {
   forall("dot row", 50, [](Gen& gen) {
-    const DotRow row{gen.number(), id<ContentHash>(gen)};
-    const Bytes octets = encode(row);
-    const DotRow back = decode_dot_row(octets);
-    REQUIRE((back.sequence == row.sequence && back.content == row.content));
-    check_exact(octets, decode_dot_row);
+    DotRow row{gen.number(), id<ContentHash>(gen), {}};
+    for (const bool is_signed : {false, true}) {
+      if (is_signed) row.batch = {static_cast<std::uint8_t>(gen.below(256)), static_cast<std::uint8_t>(gen.below(255))};
+      const DotRow back = decode_dot_row(encode(row));
+      REQUIRE((back.sequence == row.sequence && back.content == row.content && back.batch == row.batch));
+    }
+    for (const std::size_t size : {0U, 23U, 25U}) {
+      REQUIRE(code_of([&] { decode_dot_row(BytesView(encode(row)).first(size)); }) == ErrorCode::damaged);
+    }
+    row.batch = {3, 4};
+    Bytes octets = encode(row);
+    octets.back() = std::byte{255};  // has a place, and is not signed
+    REQUIRE(code_of([&] { decode_dot_row(octets); }) == ErrorCode::damaged);
+  });
+}
+
+TEST_CASE("a batch row survives, and damage in it is told") {
+  forall("batch row", 100, [](Gen& gen) {
+    BatchRow row{static_cast<std::uint16_t>(1 + gen.below(256)), {}, {}, {}, {}};
+    for (auto left = gen.below(4); left > 0; --left) row.frontier.emplace_back(gen.below(9), gen.number());
+    for (auto left = gen.below(4); left > 0; --left) row.rest.push_back(id<TreeHash>(gen));
+    if (gen.coin()) row.superseded.emplace_back(1, RangeSet(Range{2, 5}));
+    row.signature.bytes[gen.index(64)] = std::byte{7};
+    Bytes octets = encode(row);
+    REQUIRE(decode_batch_row(octets) == row);
+    for (std::size_t size = 0; size < 70; ++size) {
+      REQUIRE(code_of([&] { decode_batch_row(BytesView(octets).first(size)); }) == ErrorCode::damaged);
+    }
+    octets.push_back(std::byte{0});
+    REQUIRE(code_of([&] { decode_batch_row(octets); }) == ErrorCode::damaged);
   });
 }
 

@@ -211,6 +211,7 @@ void read_segment(const SharedReader& reader, SegmentNumber number, std::uint64_
     }
   });
   each(table::dot, prefix, [&](BytesView key, BytesView value) {
+    if (key.size() != dot_key_octets - 2) return;  // a batch
     const Dot dot{actors.at(load_u32(key.data())), load_u64(key.data() + 4)};
     segment.live.emplace(dot, copy_of(reader.record(decode_dot_row(value).sequence).record));
   });

@@ -1,0 +1,137 @@
+#include "lib/batch_rows.hpp"
+
+#include "crdt/batch.hpp"
+#include "crdt/error.hpp"
+#include "lib/shared_store.hpp"
+
+namespace loam {
+namespace {
+
+[[noreturn]] void damaged_batch(const char* why) {
+  throw Error(ErrorCode::damaged, std::string("table dot: a batch ") + why);
+}
+
+// What both the row and the records say of a batch, but for the root.
+Batch batch_head(const SharedReader& reader, const StoreIdentity& identity, SegmentNumber segment,
+                 ActorIndex actor, std::uint64_t first, const BatchRow& row) {
+  const ActorRow by = reader.actor(actor);
+  if (!by.nonce) damaged_batch("is of an actor without a claim");
+  Batch batch{.federation = identity.federation, .segment = reader.segment(segment).name,
+              .claim = {by.author, *by.nonce}, .actor = by.id, .first = first, .count = row.count,
+              .frontier = {}, .root = {}, .superseded = {}};
+  for (const auto& [index, counter] : row.frontier) batch.frontier.push_back({reader.actor(index).id, counter});
+  for (const auto& [index, counters] : row.superseded) batch.superseded.insert(reader.actor(index).id, counters);
+  return batch;
+}
+
+}  // namespace
+
+std::vector<TreeLeaf> live_leaves(const SharedReader& reader, SegmentNumber segment, ActorIndex actor,
+                                  std::uint64_t first, std::uint8_t variant, std::uint16_t count) {
+  std::vector<TreeLeaf> leaves;
+  if (count == 0) return leaves;
+  for (const auto& [counter, row] : reader.live_in(segment, actor, {first, first + count - 1})) {
+    const bool is_of_it = row.batch == BatchPlace{static_cast<std::uint8_t>(counter - first), variant};
+    if (is_of_it) leaves.push_back({row.batch.place, row.content});
+  }
+  return leaves;
+}
+
+std::optional<Batch> batch_of(const SharedReader& reader, const StoreIdentity& identity, SegmentNumber segment,
+                              ActorIndex actor, std::uint64_t first, std::uint8_t variant, const BatchRow& row) {
+  const auto leaves = live_leaves(reader, segment, actor, first, variant, row.count);
+  const auto root = tree_root(row.count, leaves, row.rest);
+  if (!root) return std::nullopt;
+  Batch batch = batch_head(reader, identity, segment, actor, first, row);
+  batch.root = *root;
+  return batch;
+}
+
+BatchPlace BatchRows::write(SegmentNumber segment, ActorIndex actor, std::uint64_t counter,
+                            const ContentHash& content, std::size_t octets) {
+  if (!store_.signing_key()) return {};
+  const auto open = open_.find({segment, actor});
+  if (open != open_.end()) {
+    Known& known = known_.at(open->second);
+    const bool has_room = known.row.count < batch_records_max && known.octets + octets <= batch_octets_max;
+    if (has_room && counter == open->second.first + known.row.count) {
+      const auto place = static_cast<std::uint8_t>(known.row.count++);
+      known.part.there.push_back({place, content});
+      known.live.insert(place);
+      known.octets += octets;
+      return {place, open->second.variant};
+    }
+    known.is_open = false;
+    sign(open->second, known);
+  }
+  const Key key{segment, actor, counter, 0};
+  Known& known = known_[key];
+  known = {.row = {.count = 1, .frontier = {}, .signature = {}, .rest = {}, .superseded = {}},
+           .part = {.there = {{0, content}}, .rest = {}}, .live = {0}, .octets = octets, .is_open = true};
+  open_[{segment, actor}] = key;
+  return {0, key.variant};
+}
+
+void BatchRows::drop(SegmentNumber segment, ActorIndex actor, std::uint64_t counter, const BatchPlace& at) {
+  if (!at.is_signed()) return;
+  Known& known = load({segment, actor, counter - at.place, at.variant});
+  known.live.erase(at.place);
+}
+
+BatchRows::Known& BatchRows::load(const Key& key) {
+  if (const auto at = known_.find(key); at != known_.end()) return at->second;
+  if (known_.size() >= batches_kept_max) put_all_that_are_closed();
+  const auto row = txn_.get(table::dot, batch_key(key.segment, key.actor, key.first, key.variant));
+  if (!row) damaged_batch("is missing");
+  Known known{.row = decode_batch_row(*row), .part = {}, .live = {}};
+  known.part.there = live_leaves(reader_, key.segment, key.actor, key.first, key.variant, known.row.count);
+  known.part.rest = known.row.rest;
+  for (const TreeLeaf& leaf : known.part.there) known.live.insert(leaf.place);
+  return known_.emplace(key, std::move(known)).first->second;
+}
+
+// All that was written under the key is in it, living or not.
+void BatchRows::sign(const Key& key, Known& known) const {
+  Batch batch = batch_head(reader_, store_.identity(), key.segment, key.actor, key.first, known.row);
+  batch.root = tree_root(known.row.count, known.part.there, {}).value();
+  known.row.signature = store_.signing_key().sign(batch_domain, encode(batch));
+}
+
+void BatchRows::put(const Key& key, Known& known) {
+  const TableKey at = batch_key(key.segment, key.actor, key.first, key.variant);
+  if (known.live.empty()) {
+    txn_.erase(table::dot, at);
+    return;
+  }
+  std::vector<std::uint32_t> gone;
+  for (const TreeLeaf& leaf : known.part.there) {
+    if (!known.live.contains(leaf.place)) gone.push_back(leaf.place);
+  }
+  const auto rest = tree_rest(known.row.count, known.part.there, known.part.rest, gone);
+  if (!rest) damaged_batch("does not fit its records");
+  known.row.rest = *rest;
+  txn_.put(table::dot, at, encode(known.row));
+}
+
+void BatchRows::put_all_that_are_closed() {
+  for (auto at = known_.begin(); at != known_.end();) {
+    if (at->second.is_open) {
+      ++at;
+      continue;
+    }
+    put(at->first, at->second);
+    at = known_.erase(at);
+  }
+}
+
+void BatchRows::finish() {
+  for (const auto& [segment_and_actor, key] : open_) {
+    Known& known = known_.at(key);
+    known.is_open = false;
+    sign(key, known);
+  }
+  open_.clear();
+  put_all_that_are_closed();
+}
+
+}  // namespace loam
