@@ -15,7 +15,8 @@ class SharedStore;
 /// Batches that one write transaction holds in memory at most, beside those that it writes.
 inline constexpr std::size_t batches_kept_max = 1'024;
 
-/// Octets of records of one batch at most, unless it has only one record: a chunk of a link carries whole batches.
+/// Octets of records of one batch at most, unless it has only one record: so that most batches fit into one chunk of
+/// a link, and no hashes of what stands in the next have to travel.
 inline constexpr std::size_t batch_octets_max = 48 * 1'024;
 
 /// What one write transaction does to batches: it writes records, which are signed at its end, and drops
