@@ -29,9 +29,18 @@ std::uint64_t parse_number(std::string_view option, std::string_view text, Bound
                      std::to_string(bounds.least) + " to " + std::to_string(bounds.most));
 }
 
-FederationId parse_federation(std::string_view option, std::string_view text) {
-  if (const auto id = FederationId::parse(text)) return *id;
-  refuse(option, "\"" + std::string(text) + "\" is not an id (26 characters)");
+void add_allowed(std::map<std::string, std::string>& allowed, std::string_view text) {
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string_view one = text.substr(0, comma);
+    const std::size_t equals = one.find('=');
+    if (equals == std::string_view::npos || equals == 0) {
+      refuse("--allow", "\"" + std::string(one) + "\" is not SEGMENT=LETTERS");
+    }
+    allowed[std::string(one.substr(0, equals))] = std::string(one.substr(equals + 1));
+    if (comma == std::string_view::npos) return;
+    text.remove_prefix(comma + 1);
+  }
 }
 
 double parse_score(std::string_view option, std::string_view text) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,7 +23,8 @@ std::uint64_t parse_number(std::string_view option, std::string_view text, Bound
 /// A score from 0 to 1.
 double parse_score(std::string_view option, std::string_view text);
 
-FederationId parse_federation(std::string_view option, std::string_view text);
+/// SEGMENT=LETTERS, several with commas, into what was given before; the letters are not looked at.
+void add_allowed(std::map<std::string, std::string>& allowed, std::string_view text);
 
 /// `K=TEXT`, or `K:=JSON` for anything but text.
 std::pair<std::string, Value> parse_field(std::string_view text);

@@ -3,6 +3,7 @@
 #include <boost/json/value.hpp>
 
 #include "apps/instance.hpp"
+#include "apps/input.hpp"
 #include "apps/shapes.hpp"
 #include "apps/text.hpp"
 #include "lib/doctor.hpp"
@@ -137,7 +138,7 @@ int run(const command::Doctor& doctor, const Shell& shell) {
   DoctorOptions options;
   options.fix = doctor.fix;
   options.name = doctor.name;
-  options.federation = doctor.federation;
+  if (!doctor.federation.empty()) options.federation = read_whole(doctor.federation, federation_octets_max);
   DoctorReport report;
   {
     Progress progress("pages:");

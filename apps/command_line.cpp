@@ -36,9 +36,74 @@ void add_init(CLI::App& root, Command& chosen) {
               init.name = text;
             })
       ->required();
-  verb.with("--federation ID", "The id of a federation to be in", [](auto& init, auto& text) {
-    init.federation = parse_federation("--federation", text);
+}
+
+/// The options that say what an instance is to be and may do.
+void add_rights(CLI::App& app, command::Rights& rights) {
+  app.add_option_function<std::vector<std::string>>(
+         "--allow",
+         [&rights](const auto& texts) {
+           for (const auto& text : texts) add_allowed(rights.allow, text);
+         },
+         "What it may: SEGMENT=LETTERS of r, w, t, l, several with commas; all=rw for every shared segment; "
+         "SEGMENT= for nothing any more")
+      ->type_name("RIGHTS")
+      ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+         "--role", [&rights](const auto& text) { rights.role = text; }, "member, hub or governor")
+      ->type_name("ROLE");
+  app.add_flag_function(
+      "--voter,!--no-voter", [&rights](auto count) { rights.voter = count > 0; },
+      "It votes where rules need strong agreement, or no longer");
+  app.add_option("--listens", rights.endpoints, "Where it listens, ws://HOST:PORT; several times for several")
+      ->type_name("ENDPOINT")
+      ->allow_extra_args(false);
+}
+
+void take_name(std::string& into, const std::string& text) {
+  if (!is_name(text)) throw Error(ErrorCode::invalid, "NAME: not a-z, 0-9, _ and -, 1 to 63");
+  into = text;
+}
+
+void add_joining_commands(CLI::App& root, Command& chosen) {
+  const Verb<command::Invite> invite(
+      root, chosen,
+      {"invite", "Print a token that lets one new instance in",
+       "loam invite --name beta --allow 'lessons_learned=rw,approval_rules=r'",
+       "Whoever has the token can join once, until it expires, while this instance serves. Keep it like a "
+       "password.\n\n"});
+  invite.with("--name NAME", "What the new instance is called", [](auto& wanted, auto& text) {
+    take_name(wanted.name, text);
+  })->required();
+  add_rights(*invite.app(), invite->rights);
+  invite.text("--endpoint ENDPOINT", invite->endpoint, "Where this instance listens (as its entry says)");
+  invite.with("--valid DURATION", "How long (24h)", [](auto& wanted, auto& text) {
+    wanted.valid = positive_duration("--valid", text);
   });
+
+  const Verb<command::Join> join(
+      root, chosen,
+      {"join", "Make an instance in DIR, in the federation of a token or a file",
+       "loam -C ~/agents/beta join loam-2v0q…",
+       "A join that failed may be tried again. Without a network: `loam id --make` here, `loam admit NAME KEY --out "
+       "FILE` there, then join with --federation FILE --name NAME.\n\n"});
+  auto* token = join.text("TOKEN", join->token, "What `loam invite` printed; - reads standard input");
+  auto* file = join.text("--federation FILE", join->file, "What `loam admit --out` wrote, or -");
+  auto* name = join.with("--name NAME", "What this instance is called; else as the token says",
+                         [](auto& wanted, auto& text) { take_name(wanted.name, text); });
+  join.with("--timeout DURATION", "Give up after (10s)",
+            [](auto& wanted, auto& text) { wanted.timeout = positive_duration("--timeout", text); });
+  token->excludes(file);
+  file->needs(name);
+
+  const Verb<command::Admit> admit(
+      root, chosen,
+      {"admit", "Admit the holder of a key, without a network",
+       "loam admit beta 3b6a… --allow all=rw --out federation.txt"});
+  admit.with("NAME", "What it is called", [](auto& wanted, auto& text) { take_name(wanted.name, text); })->required();
+  admit.text("KEY", admit->key, "Its public key: `loam id --make` there")->required();
+  add_rights(*admit.app(), admit->rights);
+  admit.text("--out FILE", admit->out, "Write what it needs to join, a file or -");
 }
 
 /// The options that make a record.
@@ -227,6 +292,7 @@ void add_network_commands(CLI::App& root, Command& chosen) {
 
 void add_looking_commands(CLI::App& root, Command& chosen) {
   const Verb<command::Id> id(root, chosen, {"id", "Print who this instance is", "loam id"});
+  id.flag("--make", id->make, "Make its key when there is none yet, so that it can be admitted; print the key alone");
 
   const Verb<command::Status> status(
       root, chosen, {"status", "Print segments, peers and alarms", "loam --json status"});
@@ -266,9 +332,8 @@ void add_care_commands(CLI::App& root, Command& chosen) {
   doctor.flag("--fix", doctor->fix,
               "Repair what can be: modes, damaged records, a damaged store (set aside whole)");
   doctor.text("--name NAME", doctor->name, "Who the instance is, when its stores have lost it");
-  doctor.with(
-      "--federation ID", "The id of its federation, when its stores have lost it",
-      [](auto& wanted, auto& text) { wanted.federation = parse_federation("--federation", text); });
+  doctor.text("--federation FILE", doctor->federation,
+              "What `loam admit --out` of its federation wrote, when its stores have lost it");
 }
 
 void add_exchange_commands(CLI::App& root, Command& chosen) {
@@ -288,16 +353,29 @@ void add_exchange_commands(CLI::App& root, Command& chosen) {
 
   const Verb<command::Peers> peers(
       root, chosen,
-      {"peers", "Tell who was met, and what waits of them; confirm what waits",
-       "loam peers confirm-removal beta",
+      {"peers", "Tell who is in the federation and who was met; change what they may",
+       "loam peers grant beta --allow lessons_learned=r",
        "A peer that returns and lacks many records of a segment has removed them, or has lost its store.\n"
        "Such removals wait here until they are confirmed.\n\n"});
   peers.app()->require_subcommand(0, 1);
-  peers.app()->add_subcommand("list", "Tell who was met, and what waits of them")->fallthrough();
+  peers.app()->add_subcommand("list", "Tell who is in the federation, who was met, and what waits of them")->fallthrough();
   CLI::App* const confirm =
       peers.app()->add_subcommand("confirm-removal", "Remove here too what a peer has removed");
-  confirm->add_option("NAME", peers->confirm, "The peer")->required();
-  confirm->fallthrough();
+  using Do = command::Peers::Do;
+  const auto add = [&](CLI::App* app, Do what) {
+    app->add_option("NAME", peers->who, "Its name, id or public key")->required();
+    app->fallthrough();
+    app->callback([wanted = peers.operator->(), what] { wanted->what = what; });
+    return app;
+  };
+  add(confirm, Do::confirm);
+  add_rights(*add(peers.app()->add_subcommand("grant", "Change what an instance may; the rest stays"), Do::grant),
+             peers->rights);
+  add(peers.app()->add_subcommand("suspend", "Take all its rights away, until it is reinstated"), Do::suspend);
+  add(peers.app()->add_subcommand("reinstate", "Let a suspended instance go on"), Do::reinstate);
+  add(peers.app()->add_subcommand(
+          "revoke", "For ever: what was seen of it here stays, all else that it wrote is void everywhere"),
+      Do::revoke);
 
   const Verb<command::Journal> journal(
       root, chosen, {"journal", "Tell what the journal is for, or drop it", "loam journal --drop"});
@@ -338,6 +416,7 @@ void add_everything(CLI::App& root, CommandLine& line) {
   root.get_formatter()->label("SUBCOMMAND", "COMMAND");
   root.require_subcommand(1);
   add_init(root, line.command);
+  add_joining_commands(root, line.command);
   add_looking_commands(root, line.command);
   add_remember(root, line.command);
   add_recall(root, line.command);

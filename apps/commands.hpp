@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -17,10 +18,41 @@ namespace loam::cli::command {
 
 struct Init {
   std::string name;
-  std::optional<FederationId> federation;
 };
 
-struct Id {};
+struct Id {
+  bool make = false;  ///< a key, where there is none
+};
+
+/// What an instance is to be and may do, as options say it.
+struct Rights {
+  std::map<std::string, std::string> allow;  ///< letters by segment; "all": every shared one
+  std::optional<std::string> role;
+  std::optional<bool> voter;
+  std::vector<std::string> endpoints;
+};
+
+struct Invite {
+  std::string name;
+  Rights rights;
+  std::string endpoint;  ///< where this instance listens; empty: as the registry says
+  std::chrono::milliseconds valid = std::chrono::hours(24);
+};
+
+/// With a token, or with a file and a name.
+struct Join {
+  std::string token;  ///< "-": standard input
+  std::string file;
+  std::string name;
+  std::chrono::milliseconds timeout = std::chrono::seconds(10);
+};
+
+struct Admit {
+  std::string name;
+  std::string key;
+  Rights rights;
+  std::string out;  ///< a file for the new instance, or "-"; empty: none
+};
 
 /// With `packet` or `batch` the record means nothing; they exclude each other.
 struct Remember {
@@ -109,7 +141,7 @@ struct Verify {
 struct Doctor {
   bool fix = false;
   std::string name;
-  std::optional<FederationId> federation;
+  std::string federation;  ///< a file; empty: the stores know it
 };
 
 struct Export {
@@ -126,7 +158,10 @@ struct Journal {
 };
 
 struct Peers {
-  std::string confirm;  ///< whose removals are confirmed; empty: list the peers
+  enum class Do { list, confirm, grant, suspend, reinstate, revoke };
+  Do what = Do::list;
+  std::string who;
+  Rights rights;  ///< of grant
 };
 
 }  // namespace loam::cli::command
@@ -134,7 +169,7 @@ struct Peers {
 namespace loam::cli {
 
 using Command =
-    std::variant<command::Init, command::Id, command::Remember, command::Recall, command::Get,
+    std::variant<command::Init, command::Id, command::Invite, command::Join, command::Admit, command::Remember, command::Recall, command::Get,
                  command::List, command::Revise, command::Forget, command::Put, command::Show,
                  command::Erase, command::Keys, command::Route, command::Serve, command::Sync,
                  command::Status, command::Digest, command::Verify, command::Doctor,

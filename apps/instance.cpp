@@ -82,9 +82,6 @@ Memory make_memory(Options options) {
   Memory memory = open_with_hints(options);
   // Somebody else may have made another one since.
   if (memory.name() != options.name) refuse_second(options.dir);
-  if (options.federation && memory.identity().federation != *options.federation) {
-    refuse_second(options.dir);
-  }
   return memory;
 }
 

@@ -61,15 +61,19 @@ int watch_status(const Shell& shell) {
 }  // namespace
 
 int run(const command::Init& init, const Shell& shell) {
-  const Memory memory =
-      make_memory({.dir = shell.dir, .name = init.name, .federation = init.federation});
+  const Memory memory = make_memory({.dir = shell.dir, .name = init.name, .federation = {}});
   boost::json::object out = shape(memory.identity());
   out["dir"] = as_utf8(shell.dir.string());
   answer(shell, out, identity_text(memory.identity()));
   return 0;
 }
 
-int run(const command::Id&, const Shell& shell) {
+int run(const command::Id& id, const Shell& shell) {
+  if (id.make) {
+    const std::string key = instance_key(shell.dir);
+    answer(shell, {{"public_key", key}}, key + "\n");
+    return 0;
+  }
   const Memory memory = open_memory(shell);
   answer(shell, shape(memory.identity()), identity_text(memory.identity()));
   return 0;

@@ -9,6 +9,7 @@
 #include "apps/entries.hpp"
 #include "apps/exchange.hpp"
 #include "apps/look.hpp"
+#include "apps/membership.hpp"
 #include "apps/network.hpp"
 #include "apps/records.hpp"
 #include "apps/text.hpp"

@@ -1,6 +1,7 @@
 #include <boost/json/value.hpp>
 
 #include "apps/look.hpp"
+#include "apps/membership.hpp"
 #include "apps/shapes.hpp"
 #include "apps/text.hpp"
 #include "apps/time_text.hpp"
@@ -41,19 +42,25 @@ int list(const Shell& shell) {
   for (const PeerStatus& peer : status.peers) items.push_back(shape(peer));
   boost::json::array waiting;
   for (const HeldRemoval& removal : held) waiting.push_back(shape(removal));
-  answer(shell, {{"items", std::move(items)}, {"held", std::move(waiting)}, {"next", nullptr}},
-         peers_text(status) + held_text(held));
+  const std::vector<Member> members = memory.members();
+  boost::json::array in_federation;
+  for (const Member& member : members) in_federation.push_back(shape(member));
+  answer(shell,
+         {{"members", std::move(in_federation)}, {"items", std::move(items)}, {"held", std::move(waiting)},
+          {"next", nullptr}},
+         members_text(members) + peers_text(status) + held_text(held));
   return 0;
 }
 
 }  // namespace
 
 int run(const command::Peers& peers, const Shell& shell) {
-  if (peers.confirm.empty()) return list(shell);
+  if (peers.what == command::Peers::Do::list) return list(shell);
+  if (peers.what != command::Peers::Do::confirm) return change_member(peers, shell);
   Memory memory = open_memory(shell);
-  const std::uint64_t removed = memory.confirm_removal(peers.confirm);
-  answer(shell, {{"peer", peers.confirm}, {"removed", removed}},
-         "removed " + std::to_string(removed) + " records as " + printable(peers.confirm) + " had\n");
+  const std::uint64_t removed = memory.confirm_removal(peers.who);
+  answer(shell, {{"peer", peers.who}, {"removed", removed}},
+         "removed " + std::to_string(removed) + " records as " + printable(peers.who) + " had\n");
   return 0;
 }
 

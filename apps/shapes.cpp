@@ -46,6 +46,7 @@ json::object shape(const SegmentTraffic& traffic) {
           {"received", traffic.received},
           {"removed", traffic.removed},
           {"refused", traffic.refused},
+          {"parked", traffic.parked},
           {"held", traffic.held}};
 }
 
@@ -112,6 +113,17 @@ json::object shape(const Identity& identity) {
           {"federation", identity.federation.text()},
           {"public_key", identity.public_key},
           {"fingerprint", fingerprint_of(identity)}};
+}
+
+json::object shape(const Member& member) {
+  json::object permissions;
+  for (const auto& [segment, letters] : member.permissions) permissions[segment] = letters;
+  json::array endpoints;
+  for (const auto& endpoint : member.endpoints) endpoints.push_back(json::string(endpoint));
+  return {{"name", member.name},   {"id", member.id},
+          {"public_key", member.public_key}, {"role", member.role},
+          {"status", member.status}, {"voter", member.voter},
+          {"permissions", std::move(permissions)}, {"endpoints", std::move(endpoints)}};
 }
 
 json::object shape(const Receipt& receipt) {

@@ -8,6 +8,7 @@
 namespace loam::cli {
 
 boost::json::object shape(const Identity& identity);
+boost::json::object shape(const Member& member);
 boost::json::object shape(const Receipt& receipt);
 boost::json::object shape(const Record& record);
 boost::json::object shape(const RecallResult& result);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "bench/child.hpp"
+#include "bench/federation.hpp"
 #include "bench/fleet_host.hpp"
 #include "bench/harness.hpp"
 
@@ -84,6 +85,11 @@ class Fleet {
   Fleet(Run& run, std::size_t agents, std::size_t records, const std::filesystem::path& dir,
         const std::filesystem::path& others) {
     constexpr std::size_t hosts_max = 8;
+    std::vector<std::pair<std::filesystem::path, std::string>> members;
+    for (std::size_t i = 0; i < agents; ++i) {
+      members.emplace_back((i == 0 ? dir : others) / std::to_string(i), "agent-" + std::to_string(i));
+    }
+    bench::found(members);
     for (std::size_t i = 0; i < std::min(agents, 1 + hosts_max); ++i) {
       const auto& place = i == 0 ? dir : others;
       std::filesystem::create_directories(place);

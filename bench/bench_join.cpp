@@ -47,7 +47,7 @@ void first_copy(Run& run) {
   for (std::size_t i = 0; i < records; ++i) {
     apply(source, bench::delta_of({bench::actor_of(1), i + 1}, bench::set_record(corpus, i)));
   }
-  const loam::Authors authors{{bench::actor_of(1), bench::instance_of(1)}};
+  const loam::Authors authors{{bench::actor_of(1), loam::ActorClaim(bench::instance_of(1))}};
   std::vector<loam::Bytes> frames;
   const double encoded = seconds([&] { frames = bench::frames_of(source.full_state(), authors); });
   loam::MemoryStore copy(set_segment, loam::Kind::set);
@@ -86,7 +86,7 @@ double joined(Store& store, const char* segment, const std::vector<loam::Bytes>&
       loam::SharedBatch batch(store.shared, txn, bench::made_ms);
       for (const loam::Bytes& octets : frames) {
         const auto frame = std::get<loam::DeltaFrame>(loam::decode_frame(octets));
-        (void)batch.join(number, frame.delta, frame.authors, loam::StoreId{});
+        (void)batch.join(number, frame.delta, frame.authors, {}, loam::StoreId{});
       }
       batch.finish();
     });
@@ -107,7 +107,7 @@ void replicas(Run& run) {
       state.context.insert(dot);
       state.live.emplace(dot, bench::set_record(corpus, replica * each + i));
     }
-    const auto made = bench::frames_of(state, {{actor, bench::instance_of(replica)}});
+    const auto made = bench::frames_of(state, {{actor, loam::ActorClaim(bench::instance_of(replica))}});
     frames.insert(frames.end(), made.begin(), made.end());
   }
   Store store(run);
@@ -131,7 +131,7 @@ void one_key(Run& run) {
     const auto made = bench::frames_of(
         bench::delta_of({actor, 1}, bench::map_record((bench::made_ms << 16) + client, "key",
                                                       "value " + std::to_string(client))),
-        {{actor, bench::instance_of(client)}});
+        {{actor, loam::ActorClaim(bench::instance_of(client))}});
     frames.insert(frames.end(), made.begin(), made.end());
   }
   Store store(run);

@@ -12,6 +12,7 @@
 
 #include "bench/child.hpp"
 #include "bench/corpus.hpp"
+#include "bench/federation.hpp"
 #include "bench/harness.hpp"
 #include "bench/records.hpp"
 #include "lib/loam.hpp"
@@ -26,7 +27,7 @@ constexpr const char* segment = "lessons_learned";
 
 loam::Memory open(const std::filesystem::path& dir, const std::string& name) {
   return loam::Memory::open(
-      {.dir = dir, .name = name, .federation = bench::federation(), .log = {}, .now_ms = {}});
+      {.dir = dir, .name = name, .federation = {}, .log = {}, .now_ms = {}});
 }
 
 // One clock for all processes of the machine.
@@ -99,6 +100,7 @@ void visible(Run& run) {
   constexpr std::size_t per_second = 500;
   const auto writer_dir = run.fresh();
   const auto reader_dir = run.fresh();
+  bench::found({{writer_dir, "writer"}, {reader_dir, "reader"}});
   bench::Child reading([&](Lines& lines) { reader(reader_dir, records, lines); });
   auto memory = open(writer_dir, "writer");
   reading.lines().say("ws://" + memory.serve({.listen = "127.0.0.1:0", .dial_known = false}));
@@ -136,6 +138,7 @@ void flood(Run& run) {
   const auto hub_dir = run.fresh();
   const auto reader_dir = run.fresh();
   const auto writer_dir = run.fresh();
+  bench::found({{hub_dir, "hub"}, {reader_dir, "reader"}, {writer_dir, "writer"}});
   bench::Child serving([&](Lines& lines) { hub(hub_dir, lines); });
   bench::Child reading([&](Lines& lines) { reader(reader_dir, records, lines); });
   const std::string endpoint = serving.lines().hear();

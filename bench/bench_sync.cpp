@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include "bench/child.hpp"
+#include "bench/federation.hpp"
 #include "bench/harness.hpp"
 #include "bench/records.hpp"
 #include "lib/config.hpp"
+#include "lib/identity.hpp"
 #include "lib/loam.hpp"
 #include "lib/shared_store.hpp"
 
@@ -17,10 +19,15 @@ using bench::seconds;
 constexpr const char* segment = "lessons_learned";
 constexpr std::size_t fill_batch = 1'000;
 
-loam::Memory open(const std::filesystem::path& dir, const std::string& name,
-                  std::optional<loam::FederationId> federation = {}) {
-  return loam::Memory::open(
-      {.dir = dir, .name = name, .federation = federation, .log = {}, .now_ms = {}});
+loam::Memory open(const std::filesystem::path& dir, const std::string& name) {
+  return loam::Memory::open({.dir = dir, .name = name, .federation = {}, .log = {}, .now_ms = {}});
+}
+
+/// Two directories with instances of one federation.
+std::pair<std::filesystem::path, std::filesystem::path> fresh_pair(Run& run) {
+  const std::pair dirs{run.fresh(), run.fresh()};
+  bench::found({{dirs.first, "one"}, {dirs.second, "other"}});
+  return dirs;
 }
 
 // Receipts of what was written, in order.
@@ -57,15 +64,15 @@ double octets(const loam::PeerReport& report) {
 
 // An instance that has nothing joins one that has all: two processes, durable at the receiver.
 void first_copy_of(Run& run, const char* name, std::size_t records) {
-  const auto source_dir = run.fresh();
+  const auto dirs = fresh_pair(run);
   bench::Child source([&](bench::Lines& lines) {
-    auto memory = open(source_dir, "source", bench::federation());
+    auto memory = open(dirs.first, "one");
     fill(run, memory, records, 3);
     lines.say(serve(memory));
     while (lines.hear() == "digest") lines.say(digest(memory));
   });
   const std::string endpoint = source.lines().hear();
-  auto copy = open(run.fresh(), "copy", bench::federation());
+  auto copy = open(dirs.second, "other");
   loam::PeerReport report;
   const double processor = bench::processor_seconds();
   const double spent = seconds([&] { report = sync(copy, endpoint); });
@@ -104,9 +111,11 @@ struct Pair {
   std::vector<std::string> ids;
   std::string endpoint;
 
-  Pair(Run& run, std::size_t records)
-      : one(open(run.fresh(), "one")),
-        other(open(run.fresh(), "other", one.identity().federation)),
+  Pair(Run& run, std::size_t records) : Pair(run, records, fresh_pair(run)) {}
+
+  Pair(Run& run, std::size_t records, const std::pair<std::filesystem::path, std::filesystem::path>& dirs)
+      : one(open(dirs.first, "one")),
+        other(open(dirs.second, "other")),
         ids(fill(run, one, records, 7)),
         endpoint(serve(one)) {
     (void)sync(other, endpoint);
@@ -202,11 +211,12 @@ void differences(Run& run) {
 }
 
 // Records of as many actors, put into the store of an instance as a peer would send them.
-void write_as_actors(const std::filesystem::path& dir, const loam::InstanceId& instance,
-                     std::size_t actors) {
+// Each actor is one session of the instance, and its record is signed.
+void write_as_actors(const std::filesystem::path& dir, std::size_t actors) {
   const loam::SegmentTable table;
   const loam::Config config;
-  loam::SharedStore store(dir / "shared", table, config, instance, {});
+  const loam::InstanceKey key = loam::load_instance_key(dir);
+  loam::SharedStore store(dir / "shared", table, config, key.id, {}, key.signing);
   const auto number = store.number(segment);
   const bench::Corpus corpus(10);
   constexpr std::size_t group = 5'000;
@@ -214,9 +224,8 @@ void write_as_actors(const std::filesystem::path& dir, const loam::InstanceId& i
     store.env().write([&](loam::lmdb::WriteTxn& txn) {
       loam::SharedBatch batch(store, txn, bench::made_ms);
       for (std::size_t i = done; i < std::min(actors, done + group); ++i) {
-        const auto actor = bench::actor_of(i);
-        (void)batch.join(number, bench::delta_of({actor, 1}, bench::set_record(corpus, i)),
-                         {{actor, instance}}, loam::StoreId{});
+        (void)batch.add(number, bench::content_of(corpus, i), bench::meta_of(corpus, i));
+        store.renew_actor();
       }
       batch.finish();
     });
@@ -225,14 +234,10 @@ void write_as_actors(const std::filesystem::path& dir, const loam::InstanceId& i
 
 // The same difference between instances that know few and very many actors.
 void actors_of(Run& run, const char* name, std::size_t actors) {
-  const auto dir = run.fresh();
-  {
-    const auto made = open(dir, "one");
-    const auto instance = made.id();
-    write_as_actors(dir, instance, actors);
-  }
+  const auto [dir, other_dir] = fresh_pair(run);
+  write_as_actors(dir, actors);
   auto one = open(dir, "one");
-  auto other = open(run.fresh(), "other", one.identity().federation);
+  auto other = open(other_dir, "other");
   const std::string endpoint = serve(one);
   (void)sync(other, endpoint);
   const auto measured = [&] {

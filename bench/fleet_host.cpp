@@ -27,7 +27,7 @@ struct Agent {
   Agent(const std::filesystem::path& dir, std::uint64_t number, std::size_t records)
       : memory(loam::Memory::open({.dir = dir / std::to_string(number),
                                    .name = "agent-" + std::to_string(number),
-                                   .federation = federation(),
+                                   .federation = {},
                                    .log = {},
                                    .now_ms = {}})),
         corpus(number + 1) {

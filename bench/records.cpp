@@ -21,16 +21,20 @@ Id id_of(std::uint64_t number) {
 loam::ActorId actor_of(std::uint64_t number) { return id_of<loam::ActorId>(number); }
 loam::InstanceId instance_of(std::uint64_t number) { return id_of<loam::InstanceId>(number); }
 
-loam::FederationId federation() { return id_of<loam::FederationId>(1); }
+loam::Bytes content_of(const Corpus& corpus, std::uint64_t index) {
+  const loam::PacketEnvelope packet = corpus.packet(index);
+  return loam::encode(loam::Map{{"payload", packet.payload}, {"type", packet.packet_type}});
+}
 
-loam::Bytes set_record(const Corpus& corpus, std::uint64_t index) {
+loam::Bytes meta_of(const Corpus& corpus, std::uint64_t index) {
   const loam::PacketEnvelope packet = corpus.packet(index);
   loam::Array tags;
   for (const std::string& tag : packet.tags) tags.emplace_back(tag);
-  const loam::Map content{{"payload", packet.payload}, {"type", packet.packet_type}};
-  const loam::Map meta{{"at", made_ms}, {"metadata", packet.metadata}, {"tags", std::move(tags)}};
-  return loam::encode(
-      loam::SetRecord{loam::Hlc::at_ms(made_ms), loam::encode(content), loam::encode(meta)});
+  return loam::encode(loam::Map{{"at", made_ms}, {"metadata", packet.metadata}, {"tags", std::move(tags)}});
+}
+
+loam::Bytes set_record(const Corpus& corpus, std::uint64_t index) {
+  return loam::encode(loam::SetRecord{loam::Hlc::at_ms(made_ms), content_of(corpus, index), meta_of(corpus, index)});
 }
 
 loam::Bytes map_record(std::uint64_t time, const std::string& key, const std::string& text) {

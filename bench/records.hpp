@@ -16,7 +16,10 @@ loam::ActorId actor_of(std::uint64_t number);
 loam::InstanceId instance_of(std::uint64_t number);
 
 /// The federation of all instances that are made here.
-loam::FederationId federation();
+
+/// The parts of the record of an index.
+loam::Bytes content_of(const Corpus& corpus, std::uint64_t index);
+loam::Bytes meta_of(const Corpus& corpus, std::uint64_t index);
 
 /// The encoded record that a packet of the corpus becomes in a set segment.
 loam::Bytes set_record(const Corpus& corpus, std::uint64_t index);

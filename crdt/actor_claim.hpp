@@ -11,8 +11,13 @@ namespace loam {
 /// its birth in Unix milliseconds: so the claim proves itself, and nobody can claim an actor of somebody else
 /// (that takes 2^80 hashes), whether or not it has written anything that is still there.
 struct ActorClaim {
+  using Nonce = std::array<std::byte, 8>;
+
   InstanceId author;
-  std::array<std::byte, 8> nonce{};  ///< random
+  Nonce nonce{};  ///< random; zero where nobody has to prove anything
+
+  ActorClaim() = default;
+  explicit ActorClaim(const InstanceId& by, const Nonce& random = {}) noexcept : author(by), nonce(random) {}
 
   auto operator<=>(const ActorClaim&) const = default;
 };

@@ -7,44 +7,145 @@ Admission refuse(ErrorCode code, std::string reason) { return {Verdict::refused,
 
 Admission decide(const Registry& registry, const AdmissionPlace& place, const Batch& batch) {
   const InstanceId& author = batch.claim.author;
-  const bool is_registry = place.segment == registry_name;
-  auto may = is_registry ? registry.was_governor(author, batch.frontier)
-                         : registry.might(author, place.segment, Permissions::write, batch.frontier);
-  if (place.is_governed && !is_registry && may == false) {
-    // Who may tighten or loosen a rule may write it.
-    for (const std::uint8_t letter : {Permissions::tighten, Permissions::loosen}) {
-      if (registry.might(author, place.segment, letter, batch.frontier) == true) may = true;
-    }
-  }
+  const auto may = may_write(registry, place, author, batch.frontier);
   if (!may) return {Verdict::parked, ErrorCode::untrusted, "assignments of the registry are missing"};
   if (*may) return {};
   return refuse(ErrorCode::denied, "instance " + author.text() + " had no right to write " + place.segment);
 }
 
+RangeSet live_of(const Delta& delta, const ActorId& actor) {
+  RangeSet live;
+  const auto end = delta.live.upper_bound(Dot{actor, counter_max});
+  for (auto at = delta.live.lower_bound(Dot{actor, 0}); at != end; ++at) live.insert(at->first.counter);
+  return live;
+}
+
+// The assignments that a delta of the registry brings, as far as the holders of keys have signed them.
+std::vector<RegistryAssignment> signed_assignments(const Registry& registry, const AdmissionPlace& place,
+                                                   const Delta& delta, const Authors& authors,
+                                                   const BatchParts& batches) {
+  struct Candidate {
+    RegistryAssignment assignment;
+    SignedBatch sealed;
+  };
+  std::vector<Candidate> candidates;
+  std::map<InstanceId, PublicKey> keys;
+  for (const auto& [actor, parts] : batches) {
+    const auto claim = authors.find(actor);
+    if (claim == authors.end() || !is_true_of(actor, claim->second)) continue;
+    for (const BatchPart& part : parts) {
+      const TreePart records = records_of(actor, part, delta.live);
+      const auto batch = batch_of(place.federation, place.segment, claim->second, actor, part, records);
+      if (!batch) continue;
+      for (const TreeLeaf& leaf : records.there) {
+        const Dot dot{actor, part.first + leaf.place};
+        auto made = assignment_of(dot, claim->second.author, delta.live.at(dot), part.frontier, part.superseded);
+        if (!made) continue;
+        keys.emplace(instance_of(made->entry.key), made->entry.key);
+        candidates.push_back({std::move(*made), {encode(*batch), part.signature}});
+      }
+    }
+  }
+  std::vector<RegistryAssignment> assignments;
+  for (Candidate& candidate : candidates) {
+    auto key = registry.key_of(candidate.assignment.author);
+    if (const auto named = keys.find(candidate.assignment.author); !key && named != keys.end()) key = named->second;
+    if (key && is_signed_by(*key, candidate.sealed)) assignments.push_back(std::move(candidate.assignment));
+  }
+  return assignments;
+}
+
+void note(AdmittedDelta& result, const Admission& admission, std::uint64_t records) {
+  (admission.verdict == Verdict::parked ? result.parked : result.refused) += records;
+  if (result.reason.empty()) result.reason = admission.reason;
+}
+
 }  // namespace
 
-Admission admit(const Registry& registry, const AdmissionPlace& place, const SignedBatch& sealed,
-                const BatchRecords& records) {
-  Batch batch;
-  try {
-    batch = decode_batch(sealed.octets);
-  } catch (const Error& error) {
-    return refuse(error.code(), std::string(error.message()));
+std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& place, const InstanceId& author,
+                              const std::vector<Dot>& frontier) {
+  if (place.segment == registry_name) return registry.was_governor(author, frontier);
+  auto may = registry.might(author, place.segment, Permissions::write, frontier);
+  if (!place.is_governed || may != false) return may;
+  // Who may tighten or loosen a rule may write it.
+  for (const std::uint8_t letter : {Permissions::tighten, Permissions::loosen}) {
+    if (registry.might(author, place.segment, letter, frontier) == true) may = true;
   }
+  return may;
+}
+
+Admission admit(const Registry& registry, const AdmissionPlace& place, const Batch& batch, const Signature& signature,
+                const TreePart& records) {
   if (batch.federation != place.federation) return refuse(ErrorCode::untrusted, "of another federation");
   if (batch.segment != place.segment) return refuse(ErrorCode::untrusted, "of another segment");
   if (!place.is_governed && !batch.superseded.empty()) {
     return refuse(ErrorCode::invalid, "supersedes, in a segment that is not governed");
   }
-  if (place.is_governed && records.live.size() != batch.count) {
+  if (place.is_governed && records.there.size() != batch.count) {
     return refuse(ErrorCode::invalid, "lacks records, in a segment of which none are removed");
   }
   if (!are_of(batch, records)) return refuse(ErrorCode::untrusted, "its records are not those that were signed");
   const auto key = registry.key_of(batch.claim.author);
   // Whoever is not named here may be named by assignments that are still to come.
   if (!key) return {Verdict::parked, ErrorCode::untrusted, "instance " + batch.claim.author.text() + " is not known"};
-  if (!is_signed_by(*key, sealed)) return refuse(ErrorCode::untrusted, "its signature is not its author's");
+  if (!is_signed_by(*key, {encode(batch), signature})) {
+    return refuse(ErrorCode::untrusted, "its signature is not its author's");
+  }
   return decide(registry, place, batch);
+}
+
+Admission admit(const Registry& registry, const AdmissionPlace& place, const SignedBatch& sealed,
+                const TreePart& records) {
+  try {
+    return admit(registry, place, decode_batch(sealed.octets), sealed.signature, records);
+  } catch (const Error& error) {
+    return refuse(error.code(), std::string(error.message()));
+  }
+}
+
+AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const Delta& delta, const Authors& authors,
+                    const BatchParts& batches, bool may_remove) {
+  AdmittedDelta result;
+  std::unique_ptr<Registry> together;
+  if (place.segment == registry_name) together = known.with(signed_assignments(known, place, delta, authors, batches));
+  const Registry& registry = together ? *together : known;
+  for (const auto& [actor, covered] : delta.context) {
+    const RangeSet live = live_of(delta, actor);
+    const auto claim = authors.find(actor);
+    if (claim == authors.end() || !is_true_of(actor, claim->second)) {
+      note(result, refuse(ErrorCode::untrusted, "an actor that is not its author's"), live.count() + 1);
+      continue;
+    }
+    RangeSet admitted;
+    RangeSet left_out = live;  // what no batch brings was not signed
+    const auto parts = batches.find(actor);
+    for (const BatchPart& part : parts == batches.end() ? std::vector<BatchPart>() : parts->second) {
+      const TreePart records = records_of(actor, part, delta.live);
+      const auto batch = batch_of(place.federation, place.segment, claim->second, actor, part, records);
+      const Admission admission =
+          batch ? admit(registry, place, *batch, part.signature, records)
+                : refuse(ErrorCode::untrusted, "its records are not those that were signed");
+      left_out = left_out.minus(part.here);
+      if (!admission) {
+        note(result, admission, part.here.count());
+        continue;
+      }
+      admitted.insert(part.here);
+      result.batches[actor].push_back(part);
+    }
+    if (!left_out.empty()) note(result, refuse(ErrorCode::untrusted, "records that nobody signed"), left_out.count());
+    RangeSet accounted = admitted;
+    if (may_remove && !place.is_governed) accounted.insert(covered.minus(live));
+    if (accounted.empty()) continue;
+    result.delta.context.insert(actor, accounted);
+    result.authors.emplace(actor, claim->second);
+    for (const Range& range : admitted) {
+      for (std::uint64_t counter = range.first; counter <= range.last; ++counter) {
+        result.delta.live.emplace_hint(result.delta.live.end(), *delta.live.find({actor, counter}));
+      }
+    }
+  }
+  return result;
 }
 
 }  // namespace loam

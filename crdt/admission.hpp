@@ -1,6 +1,7 @@
 #pragma once
 
 #include "crdt/batch.hpp"
+#include "crdt/delta.hpp"
 #include "crdt/error.hpp"
 #include "crdt/registry.hpp"
 
@@ -34,7 +35,31 @@ struct AdmissionPlace {
 /// what it is worth the fold decides. Of the registry itself only governors' batches are admitted.
 ///
 /// Verifies a signature: 60 µs or so. Any thread.
+Admission admit(const Registry& registry, const AdmissionPlace& place, const Batch& batch, const Signature& signature,
+                const TreePart& records);
 Admission admit(const Registry& registry, const AdmissionPlace& place, const SignedBatch& batch,
-                const BatchRecords& records);
+                const TreePart& records);
+
+/// Whether an author who has seen that much of the registry may write there. Absent: not all of it is here.
+std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& place, const InstanceId& author,
+                              const std::vector<Dot>& frontier);
+
+/// What of a delta is admitted, with exactly the context that is left. Counted are records, and actors that are not
+/// their author's.
+struct AdmittedDelta {
+  Delta delta;
+  Authors authors;
+  BatchParts batches;
+  std::uint64_t refused = 0;
+  std::uint64_t parked = 0;
+  std::string reason;  ///< of the first that was refused or parked
+};
+
+/// Of the registry itself: what comes together may rest on one another, in whatever order it is.
+///
+/// Records come in by their batches. That dots are dead is believed of a peer who `may_remove`, and never in a
+/// governed segment: what is not believed is left out of the context, so that it may still come.
+AdmittedDelta admit(const Registry& registry, const AdmissionPlace& place, const Delta& delta,
+                    const Authors& authors, const BatchParts& batches, bool may_remove);
 
 }  // namespace loam

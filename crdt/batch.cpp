@@ -114,8 +114,29 @@ bool is_signed_by(const PublicKey& key, const SignedBatch& batch) {
   return is_signed_by(key, batch_domain, batch.octets, batch.signature);
 }
 
-bool are_of(const Batch& batch, const BatchRecords& records) {
-  const auto root = tree_root(batch.count, records.live, records.rest);
+TreePart records_of(const ActorId& actor, const BatchPart& part, const std::map<Dot, Bytes>& live) {
+  TreePart records;
+  records.rest = part.rest;
+  for (const Range& range : part.here) {
+    for (std::uint64_t counter = range.first; counter <= range.last; ++counter) {
+      const Bytes& record = live.at({actor, counter});
+      records.there.push_back({static_cast<std::uint32_t>(counter - part.first), content_hash(record)});
+    }
+  }
+  return records;
+}
+
+std::optional<Batch> batch_of(const FederationId& federation, std::string_view segment, const ActorClaim& claim,
+                              const ActorId& actor, const BatchPart& part, const TreePart& records) {
+  const auto root = tree_root(part.count, records.there, records.rest);
+  if (!root) return std::nullopt;
+  return Batch{.federation = federation, .segment = std::string(segment), .claim = claim, .actor = actor,
+               .first = part.first, .count = part.count, .frontier = part.frontier, .root = *root,
+               .superseded = part.superseded};
+}
+
+bool are_of(const Batch& batch, const TreePart& records) {
+  const auto root = tree_root(batch.count, records.there, records.rest);
   return root && *root == batch.root;
 }
 

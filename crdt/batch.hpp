@@ -1,5 +1,8 @@
 #pragma once
 
+#include <map>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "crdt/actor_claim.hpp"
@@ -60,13 +63,31 @@ inline constexpr std::string_view batch_domain = "loam batch 1";
 /// Whether the holder of the key signed the batch. Any thread.
 bool is_signed_by(const PublicKey& key, const SignedBatch& batch);
 
-/// The live records of a batch with what stands for the dead ones. `live` has places from 0, ascending.
-struct BatchRecords {
-  std::vector<TreeLeaf> live;
-  std::vector<TreeHash> rest;
+/// Some records of a signed batch as they travel: what has to stand beside them, so that whoever gets them can make
+/// the header that was signed.
+struct BatchPart {
+  std::uint64_t first = 0;
+  std::uint32_t count = 0;
+  RangeSet here;  ///< the counters of its records that come with it; at least one
+  std::vector<Dot> frontier;
+  Context superseded;
+  Signature signature;
+  std::vector<TreeHash> rest;  ///< of all its other records
+
+  bool operator==(const BatchPart&) const = default;
 };
 
+/// The parts of batches that come with a delta, by actor. No two of one actor have a record in common.
+using BatchParts = std::map<ActorId, std::vector<BatchPart>>;
+
+/// The records of a part, which are all in `live`.
+TreePart records_of(const ActorId& actor, const BatchPart& part, const std::map<Dot, Bytes>& live);
+
+/// The header that the author of a part must have signed. Absent: the rest does not fit the records.
+std::optional<Batch> batch_of(const FederationId& federation, std::string_view segment, const ActorClaim& claim,
+                              const ActorId& actor, const BatchPart& part, const TreePart& records);
+
 /// Whether those are records that the author signed, all of them.
-bool are_of(const Batch& batch, const BatchRecords& records);
+bool are_of(const Batch& batch, const TreePart& records);
 
 }  // namespace loam

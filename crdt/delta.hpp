@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "crdt/actor_claim.hpp"
 #include "crdt/context.hpp"
 #include "crdt/record.hpp"
 
@@ -19,8 +20,8 @@ struct Delta {
   bool empty() const noexcept { return context.empty(); }
 };
 
-/// Which instance each actor of a change belongs to.
-using Authors = std::map<ActorId, InstanceId>;
+/// Which instance each actor of a change belongs to, and what proves it.
+using Authors = std::map<ActorId, ActorClaim>;
 
 /// Throws Error(invalid) unless the invariant holds, every counter is between 1 and `counter_max`, and
 /// every record is well formed for its kind.

@@ -4,7 +4,9 @@
 #include <map>
 #include <set>
 
+#include "crdt/error.hpp"
 #include "crdt/hash.hpp"
+#include "crdt/record.hpp"
 
 namespace loam {
 namespace {
@@ -68,6 +70,39 @@ FederationId federation_of(const FederationRoot& root) {
   return {hash128("loam federation 1", {root.founder.view(), root.nonce})};
 }
 
+Bytes encode(const FederationRoot& root) {
+  Bytes octets(root.founder.bytes.size() + root.nonce.size());
+  const auto rest = std::copy(root.founder.bytes.begin(), root.founder.bytes.end(), octets.begin());
+  std::copy(root.nonce.begin(), root.nonce.end(), rest);
+  return octets;
+}
+
+std::optional<FederationRoot> decode_root(BytesView octets) noexcept {
+  FederationRoot root;
+  if (octets.size() != root.founder.bytes.size() + root.nonce.size()) return std::nullopt;
+  root.founder = *PublicKey::from(octets.first(root.founder.bytes.size()));
+  std::copy_n(octets.begin() + static_cast<std::ptrdiff_t>(root.founder.bytes.size()), root.nonce.size(),
+              root.nonce.begin());
+  return root;
+}
+
+std::optional<RegistryAssignment> assignment_of(const Dot& dot, const InstanceId& author, BytesView record,
+                                                std::vector<Dot> frontier, Context superseded) {
+  std::optional<InstanceEntry> entry;
+  std::optional<InstanceId> subject;
+  Hlc stamp;
+  try {
+    const MapRecord said = decode_map_record(record);
+    subject = InstanceId::parse(said.key);
+    stamp = said.stamp;
+    if (said.value) entry = decode_instance_entry(*said.value);
+  } catch (const Error&) {
+  }
+  if (!subject || !entry) return std::nullopt;
+  return RegistryAssignment{.dot = dot, .author = author, .stamp = stamp, .frontier = std::move(frontier),
+                            .superseded = std::move(superseded), .subject = *subject, .entry = std::move(*entry)};
+}
+
 struct Registry::State {
   PublicKey founder_key;
   InstanceId founder;
@@ -79,7 +114,7 @@ struct Registry::State {
   Part in_force;                                  ///< with all fences
   std::map<InstanceId, Fence> fences;             ///< of those who are revoked
 
-  State(const FederationRoot& root, std::vector<RegistryAssignment> assignments);
+  State(const PublicKey& founds, std::vector<RegistryAssignment> assignments);
   void order(std::vector<RegistryAssignment> assignments);
   Part in_force_of(const Part& part) const;
   std::map<InstanceId, Fence> fences_of(const Part& part) const;
@@ -117,8 +152,8 @@ void Registry::State::order(std::vector<RegistryAssignment> assignments) {
   }
 }
 
-Registry::State::State(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
-    : founder_key(root.founder), founder(instance_of(root.founder)) {
+Registry::State::State(const PublicKey& founds, std::vector<RegistryAssignment> assignments)
+    : founder_key(founds), founder(instance_of(founds)) {
   order(std::move(assignments));
   for (const RegistryAssignment& assignment : log) {
     Part& part = seen.emplace_back(log.size());
@@ -202,9 +237,20 @@ bool Registry::State::is_governor(const InstanceId& instance, const Part& part, 
 }
 
 Registry::Registry(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
-    : state_(std::make_unique<const State>(root, std::move(assignments))) {}
+    : state_(std::make_unique<const State>(root.founder, std::move(assignments))) {}
+
+Registry::Registry(std::unique_ptr<const State> state) : state_(std::move(state)) {}
 
 Registry::~Registry() = default;
+
+// What rests on assignments that are not here was left out, and does not come in by this either.
+std::unique_ptr<Registry> Registry::with(const std::vector<RegistryAssignment>& others) const {
+  std::vector<RegistryAssignment> all = state_->log;
+  for (const RegistryAssignment& other : others) {
+    if (!state_->places.contains(other.dot)) all.push_back(other);
+  }
+  return std::unique_ptr<Registry>(new Registry(std::make_unique<const State>(state_->founder_key, std::move(all))));
+}
 
 std::optional<InstanceEntry> Registry::find(const InstanceId& instance) const {
   auto entry = state_->entry(instance, Part(state_->log.size(), true), state_->in_force);
@@ -269,6 +315,8 @@ bool Registry::is_fenced(const InstanceId& author, std::string_view segment, con
   const auto fence = state_->fences.find(author);
   return fence != state_->fences.end() && !leaves(fence->second, segment, dot);
 }
+
+bool Registry::has_fences() const noexcept { return !state_->fences.empty(); }
 
 bool Registry::is_in_force(const Dot& dot) const {
   const auto at = state_->places.find(dot);

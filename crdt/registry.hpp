@@ -21,6 +21,12 @@ struct FederationRoot {
 
 FederationId federation_of(const FederationRoot& root);
 
+/// 48 octets: the key, the nonce.
+Bytes encode(const FederationRoot& root);
+
+/// Absent unless these are 48 octets.
+std::optional<FederationRoot> decode_root(BytesView octets) noexcept;
+
 /// A signed assignment of the registry: a live record of the segment with what its batch says. Its signature and
 /// its form were checked.
 struct RegistryAssignment {
@@ -32,6 +38,11 @@ struct RegistryAssignment {
   InstanceId subject;  ///< whose entry it is
   InstanceEntry entry;
 };
+
+/// What a live record of the segment says, with what its batch does. Absent: it names no instance, or is not
+/// understood here (decode_instance_entry); it says nothing then.
+std::optional<RegistryAssignment> assignment_of(const Dot& dot, const InstanceId& author, BytesView record,
+                                                std::vector<Dot> frontier, Context superseded);
 
 /// The state of the registry: a pure function of a set of assignments. Immutable; any thread.
 ///
@@ -51,6 +62,9 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
   ~Registry();
+
+  /// The registry with further assignments; those whose dots are here change nothing.
+  std::unique_ptr<Registry> with(const std::vector<RegistryAssignment>& others) const;
 
   /// Absent: there is no such instance.
   std::optional<InstanceEntry> find(const InstanceId& instance) const;
@@ -76,6 +90,9 @@ class Registry {
   /// Whether a fence makes a write of that author void.
   bool is_fenced(const InstanceId& author, std::string_view segment, const Dot& dot) const;
 
+  /// Whether there is any fence.
+  bool has_fences() const noexcept;
+
   /// Whether an assignment is in force.
   bool is_in_force(const Dot& dot) const;
 
@@ -84,6 +101,7 @@ class Registry {
 
  private:
   struct State;
+  explicit Registry(std::unique_ptr<const State> state);
   std::unique_ptr<const State> state_;
 };
 

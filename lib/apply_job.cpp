@@ -13,6 +13,7 @@ namespace {
 struct Task {
   Apply change;
   StoreId peer;
+  InstanceId instance;
   SegmentNumber segment = 0;
   RefusedFrom refused;
   ApplyOutcome outcome;
@@ -31,7 +32,7 @@ void Task::run(SharedBatch& batch) {
   try {
     const bool is_left_out = change.position && planted(Bug::position_without_records);
     if (!change.delta.empty() && !is_left_out) {
-      applied = batch.join(segment, change.delta, change.authors, peer);
+      applied = batch.join(segment, change.delta, change.authors, change.batches, peer, instance);
       // Once seen it stays seen when the transaction runs again, for want of room for what follows too:
       // the actor that showed it is given up then, and shows nothing any more.
       outcome.cloned = outcome.cloned || (batch.saw_clone() && !was_known);
@@ -40,9 +41,12 @@ void Task::run(SharedBatch& batch) {
     if (error.code() != ErrorCode::out_of_space) refuse();
     throw;
   }
-  if (change.position) batch.set_position(segment, peer, *change.position);
-  outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(),
-             std::nullopt, outcome.cloned};
+  const SharedBatch::LeftOut left_out = batch.take_left_out();
+  // What was left out is still to come: then the next conversation has to compare.
+  const bool has_all = left_out.refused == 0 && left_out.parked == 0;
+  if (change.position) batch.set_position(segment, peer, has_all ? *change.position : Position{});
+  outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(), std::nullopt,
+             left_out.refused, left_out.parked, left_out.reason, outcome.cloned};
 }
 
 void Task::end(const std::exception_ptr& failure) {
@@ -64,11 +68,11 @@ RefusedFrom Refusals::of(const std::array<std::byte, 16>& nonce) {
   return refused;
 }
 
-Job apply_job(const SharedStore& store, const StoreId& peer, Apply change, RefusedFrom refused,
-              std::function<void(ApplyOutcome)> ended) {
+Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
+              RefusedFrom refused, std::function<void(ApplyOutcome)> ended) {
   const SegmentNumber segment = store.number(change.segment);
   const auto task =
-      std::make_shared<Task>(Task{std::move(change), peer, segment, std::move(refused), {}});
+      std::make_shared<Task>(Task{std::move(change), peer, instance, segment, std::move(refused), {}});
   Job job;
   job.lazy = task->change.delta.empty();
   for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;

@@ -33,8 +33,8 @@ class Refusals {
 /// transaction. Once one part of a peer's stream was refused, nothing after it on that connection
 /// is stored: its position would claim the refused part. `ended` is called once, as a job's `done`
 /// is, with how it ended. The store outlives the job.
-Job apply_job(const SharedStore& store, const StoreId& peer, Apply change, RefusedFrom refused,
-              std::function<void(ApplyOutcome)> ended);
+Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
+              RefusedFrom refused, std::function<void(ApplyOutcome)> ended);
 
 /// What the operator has to hear of how an Apply to the segment ended, whatever has become of its
 /// link since: that this running instance was copied. Absent: nothing.

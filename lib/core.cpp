@@ -6,6 +6,8 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "lib/federation_text.hpp"
+#include "lib/membership.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -26,39 +28,50 @@ Options with_defaults(Options options) {
   return options;
 }
 
+bool has_key(const std::filesystem::path& dir) { return std::filesystem::exists(dir / "identity.key"); }
+
+void make_key(const std::filesystem::path& dir) {
+  write_default_config(dir);
+  make_instance_key(dir);
+}
+
 // Makes what a new instance needs, in an order in which a crash leaves something that the next try
 // completes: the directory, the configuration, the key; the stores follow.
 Config prepare(const Options& options) {
-  if (options.name.empty() && !std::filesystem::exists(options.dir / "identity.key")) {
+  if (options.name.empty() && !has_key(options.dir)) {
     throw Error(ErrorCode::not_found, "no instance in " + options.dir.string());
   }
   secure_directory(options.dir);
-  if (!options.name.empty() && !std::filesystem::exists(options.dir / "identity.key")) {
-    write_default_config(options.dir);
-    make_instance_key(options.dir);
-  }
+  if (!options.name.empty() && !has_key(options.dir)) make_key(options.dir);
   return load_config(options.dir);
 }
 
-std::optional<StoreIdentity> fresh_identity(const Options& options) {
+std::optional<StoreIdentity> fresh_identity(const Options& options, const SigningKey& key) {
   if (options.name.empty()) return std::nullopt;
-  FederationId federation;
+  FederationRoot root;
   if (options.federation) {
-    federation = *options.federation;
+    root = parse_federation_text(*options.federation).root;
   } else {
-    randombytes_buf(federation.bytes.data(), federation.bytes.size());
+    root.founder = key.public_key();
+    randombytes_buf(root.nonce.data(), root.nonce.size());
   }
-  return StoreIdentity{options.name, federation};
+  return StoreIdentity{options.name, federation_of(root), root};
 }
 
 }  // namespace
+
+std::string instance_key(const std::filesystem::path& dir) {
+  secure_directory(dir);
+  if (!has_key(dir)) make_key(dir);
+  return load_instance_key(dir).public_key;
+}
 
 Core::Core(const Options& given)
     : options(with_defaults(given)),
       config(prepare(options)),
       segments(config.segments),
       key(load_instance_key(options.dir)),
-      shared(options.dir / "shared", segments, config, key.id, fresh_identity(options), key.signing),
+      shared(options.dir / "shared", segments, config, key.id, fresh_identity(options, key.signing), key.signing),
       priv(options.dir / "private", segments, config),
       identity{shared.identity().name, key.id, shared.identity().federation, key.public_key},
       queue(shared, priv, options.now_ms, [this] {
@@ -67,15 +80,28 @@ Core::Core(const Options& given)
       }) {
   shared.damage().listen([this] { put_under_quarantine(); });
   priv.remember_identity(shared.identity());
-  // The registry names every instance. Entering ourselves is the first write of a new one.
-  const SegmentNumber registry = shared.number(std::string(registry_segment));
-  const bool is_entered = shared.read(
-      [&](const SharedReader& reader) { return !reader.dots_of(registry, key.id.text()).empty(); });
-  if (is_entered) return;
+  if (options.federation) learn_registry();
+  enter_founder(*this);
+}
+
+// What a new instance was given of the registry: it comes in like anything else.
+void Core::learn_registry() {
+  const FederationText federation = parse_federation_text(*options.federation);
+  if (!shared.identity().root || federation_of(federation.root) != shared.identity().federation) {
+    throw Error(ErrorCode::invalid, "this instance is in another federation: " + shared.identity().federation.text());
+  }
+  if (federation.registry.empty()) return;
+  const SegmentNumber registry = shared.number(std::string(registry_name));
   Job job;
   job.shared = [&](SharedBatch& batch) {
-    batch.put(registry, key.id.text(),
-              encode(Map{{"name", identity.name}, {"public_key", identity.public_key}}));
+    // A part may rest on one that follows it.
+    for (std::size_t pass = 0, parked = 1; parked > 0 && pass < federation.registry.size(); ++pass) {
+      parked = 0;
+      for (const DeltaFrame& part : federation.registry) {
+        (void)batch.join(registry, part.delta, part.authors, part.batches, {});
+        parked += batch.take_left_out().parked;
+      }
+    }
   };
   run_job(*this, std::move(job));
 }

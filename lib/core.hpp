@@ -10,9 +10,6 @@
 
 namespace loam {
 
-/// The name of the registry segment.
-inline constexpr std::string_view registry_segment = "instance_registry";
-
 /// One open instance without its network: what every part of Memory works on. Immutable but for the
 /// stores and the queue, which look after themselves.
 struct Core {
@@ -38,6 +35,7 @@ struct Core {
 
  private:
   void put_under_quarantine();
+  void learn_registry();
 };
 
 }  // namespace loam

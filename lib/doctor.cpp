@@ -12,6 +12,7 @@
 #include "lib/core.hpp"
 #include "lib/descriptor.hpp"
 #include "lib/doctor_state.hpp"
+#include "lib/federation_text.hpp"
 #include "lib/identity.hpp"
 #include "lib/lmdb_check.hpp"
 #include "lib/quarantine.hpp"
@@ -224,8 +225,12 @@ class Doctor {
   StoreIdentity identity_of_instance() {
     std::optional<std::string> name;
     std::optional<FederationId> federation;
+    std::optional<FederationRoot> root;
     if (!options_.name.empty()) name = options_.name;
-    federation = options_.federation;
+    if (options_.federation) {
+      root = parse_federation_text(*options_.federation).root;
+      federation = federation_of(*root);
+    }
     for (const std::string& store : stores) {
       const auto file = dir_ / store / "data.mdb";
       if (!fs::exists(file)) continue;
@@ -236,6 +241,7 @@ class Doctor {
         if (!federation && text_of(key) == meta::federation && value.size() == 16) {
           federation = FederationId::from(value);
         }
+        if (!root && text_of(key) == meta::root) root = decode_root(value);
       };
       (void)lmdb::check_still_file(file, read);
     }
@@ -244,7 +250,8 @@ class Doctor {
                   "neither store knows the name and the federation any more: give --name and "
                   "--federation");
     }
-    return {*name, *federation};
+    if (root && federation_of(*root) != *federation) root.reset();
+    return {*name, *federation, root};
   }
 
   // ------------------------------------------------------------ inside

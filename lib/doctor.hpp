@@ -36,7 +36,7 @@ struct DoctorOptions {
 
   /// Who the instance is, should neither store know it any more.
   std::string name = {};
-  std::optional<FederationId> federation = {};
+  std::optional<std::string> federation = {};
 
   /// Told how many of how many pages of a store were looked at, now and then. May be empty.
   std::function<void(std::string_view store, std::uint64_t done, std::uint64_t pages)> progress =

@@ -124,7 +124,7 @@ std::vector<const Segment*> exported_segments(const ExportQuery& query, const Se
   if (query.segments.empty()) {
     for (const Segment& segment : table.all()) {
       const bool wanted =
-          segment.scope == Scope::shared ? segment.name != registry_segment : query.include_private;
+          segment.scope == Scope::shared ? segment.name != registry_name : query.include_private;
       if (wanted) segments.push_back(&segment);
     }
     return segments;

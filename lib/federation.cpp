@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds stop_within{3'000};
 }  // namespace
 
 Federation::Impl::Impl(Core& core)
-    : core_(core), source_(core.shared), work_(net::make_work_guard(loop_)), poll_(loop_) {
+    : core_(core), source_(core.shared), gate_(core), work_(net::make_work_guard(loop_)), poll_(loop_) {
   last_transaction_ = core.shared.env().last_transaction();
   thread_ = std::thread([this] { run(); });
   {
@@ -53,7 +53,15 @@ void Federation::Impl::run() {
   }
 }
 
+void Federation::Impl::require_root() const {
+  if (core_.shared.identity().root) return;
+  throw Error(ErrorCode::denied,
+              "this instance belongs to a federation of before there were signed registries: export its records, and "
+              "import them into one of a new federation");
+}
+
 std::string Federation::Impl::serve(const ServeOptions& options) {
+  require_root();
   return on_loop([&] {
     if (listener_) throw Error(ErrorCode::invalid, "serve: already listening");
     listener_ = std::make_unique<Listener>(loop_, parse_address(options.listen), *this);
@@ -65,6 +73,7 @@ std::string Federation::Impl::serve(const ServeOptions& options) {
 }
 
 void Federation::Impl::connect(const std::string& endpoint) {
+  require_root();
   on_loop([&] {
     dial(parse_address(endpoint));
     return 0;
@@ -170,6 +179,9 @@ std::string Federation::serve(const ServeOptions& options) { return impl_->serve
 void Federation::connect(const std::string& endpoint) { impl_->connect(endpoint); }
 std::future<SyncReport> Federation::sync(const SyncOptions& options) {
   return impl_->sync(options);
+}
+std::future<SyncReport> Federation::join(const Invitation& invitation, std::chrono::milliseconds timeout) {
+  return impl_->join(invitation, timeout);
 }
 Subscription Federation::watch(std::vector<std::string> segments,
                                std::function<void(const Change&)> callback) {

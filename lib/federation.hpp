@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "crdt/invitation.hpp"
 #include "lib/core.hpp"
 
 namespace loam {
@@ -26,6 +27,7 @@ class Federation {
   std::string serve(const ServeOptions& options);
   void connect(const std::string& endpoint);
   std::future<SyncReport> sync(const SyncOptions& options);
+  std::future<SyncReport> join(const Invitation& invitation, std::chrono::milliseconds timeout);
   Subscription watch(std::vector<std::string> segments,
                      std::function<void(const Change&)> callback);
 

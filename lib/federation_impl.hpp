@@ -10,9 +10,11 @@
 #include <mutex>
 #include <thread>
 
+#include "crdt/invitation.hpp"
 #include "lib/apply_job.hpp"
 #include "lib/federation.hpp"
 #include "lib/own_process.hpp"
+#include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
 #include "lib/watch.hpp"
 #include "transport/endpoint.hpp"
@@ -29,7 +31,9 @@ class Federation::Impl final : public LinkHost {
   // Of Federation; any thread.
   std::string serve(const ServeOptions& options);
   void connect(const std::string& endpoint);
-  std::future<SyncReport> sync(const SyncOptions& options);
+  /// `host` of its links; null: this.
+  std::future<SyncReport> sync(const SyncOptions& options, std::shared_ptr<LinkHost> host = nullptr);
+  std::future<SyncReport> join(const Invitation& invitation, std::chrono::milliseconds timeout);
   Subscription watch(std::vector<std::string> segments, std::function<void(const Change&)> callback,
                      const std::weak_ptr<Impl>& self);
   void stop();
@@ -41,12 +45,14 @@ class Federation::Impl final : public LinkHost {
   void established(const std::shared_ptr<Link>& link) override;
   void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override;
   void hold(const Hello& peer, Hold removal) override;
+  void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override;
   void alarm(const std::string& text) override;
   SessionConfig session_config(Role role) override;
   const Source& source() override { return source_; }
 
  private:
   struct Round;
+  class JoiningHost;
 
   /// Carries `body` out on the loop thread and returns what it returns. Any thread.
   template <class Body>
@@ -60,6 +66,7 @@ class Federation::Impl final : public LinkHost {
   }
 
   void run();
+  void require_root() const;
 
   // Changes of the store.
   void wake();  ///< any thread
@@ -72,13 +79,14 @@ class Federation::Impl final : public LinkHost {
   void dial_known();
   void count_open();
   void begin_round(const std::shared_ptr<Round>& round, std::size_t index,
-                   const std::string& endpoint);
+                   const std::string& endpoint, const std::shared_ptr<LinkHost>& given);
   void end_round(const std::shared_ptr<Link>& link, const SessionReport& report);
   void end_round(const std::shared_ptr<Link>& link, const std::string& why);
   void remember_peer(const std::shared_ptr<Link>& link, const SessionReport& report);
 
   Core& core_;
   StoreSource source_;
+  RegistryGate gate_;
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer poll_;

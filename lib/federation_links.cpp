@@ -1,7 +1,10 @@
+#include <sodium.h>
+
 #include <algorithm>
 
 #include "crdt/error.hpp"
 #include "lib/federation_impl.hpp"
+#include "lib/membership.hpp"
 #include "lib/peers.hpp"
 #include "lib/removals.hpp"
 #include "lib/write_plan.hpp"
@@ -46,14 +49,18 @@ std::set<StoreId> Federation::Impl::linked() {
 
 void Federation::Impl::apply(const Hello& peer, loam::Apply change,
                              std::function<void(ApplyOutcome)> done) {
-  auto ended = [this, segment = change.segment,
+  auto ended = [this, segment = change.segment, name = peer.name,
                 done = std::move(done)](const ApplyOutcome& outcome) {
-    net::post(loop_, [this, segment, done, outcome] {
+    net::post(loop_, [this, segment, name, done, outcome] {
       if (const auto text = clone_alarm(segment, outcome)) alarm(*text);
+      if (outcome.left_out + outcome.parked > 0) {
+        core_.log(LogLevel::warning, "segment " + segment + ": " + std::to_string(outcome.left_out + outcome.parked) +
+                                         " records of " + name + " are not admitted: " + outcome.reason);
+      }
       done(outcome);
     });
   };
-  core_.queue.submit(apply_job(core_.shared, peer.store, std::move(change),
+  core_.queue.submit(apply_job(core_.shared, peer.store, peer.instance, std::move(change),
                                refusals_.of(peer.nonce), std::move(ended)),
                      CommitQueue::Full::accept);
 }
@@ -89,6 +96,23 @@ void Federation::Impl::hold(const Hello& peer, Hold removal) {
                      CommitQueue::Full::accept);
 }
 
+void Federation::Impl::admit(Admit stranger, std::function<void(std::optional<std::string>)> done) {
+  const auto refusal = std::make_shared<std::optional<std::string>>();
+  Job job;
+  job.shared = [this, stranger, refusal](SharedBatch& batch) {
+    *refusal = admit_invited(core_, batch, stranger.key, stranger.secret);
+  };
+  job.done = [this, refusal, done = std::move(done)](const std::exception_ptr& failure) {
+    if (failure) *refusal = "it could not be admitted";
+    net::post(loop_, [refusal, done] { done(*refusal); });
+  };
+  try {
+    core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  } catch (const Error& error) {
+    core_.log(LogLevel::warning, std::string("invitation: ") + error.what());
+  }
+}
+
 void Federation::Impl::alarm(const std::string& text) {
   core_.log(LogLevel::error, "alarm: " + text);
   try {
@@ -109,7 +133,9 @@ SessionConfig Federation::Impl::session_config(Role role) {
   config.hello.name = core_.identity.name;
   config.limits.removals_min = core_.config.silent_removals_max;
   config.limits.removals_percent = core_.config.silent_removals_percent_max;
-  config.hello.nonce = mint_packet_id(core_.now_ms()).bytes;
+  randombytes_buf(config.hello.nonce.data(), config.hello.nonce.size());
+  config.hello.key = core_.key.signing.public_key();
+  config.gate = &gate_;
   return config;
 }
 
@@ -157,12 +183,47 @@ void Federation::Impl::count_open() {
 
 // ---------------------------------------------------------------- one round
 
-std::future<SyncReport> Federation::Impl::sync(const SyncOptions& options) {
+/// A host whose links ask to be admitted.
+class Federation::Impl::JoiningHost final : public LinkHost {
+ public:
+  JoiningHost(Impl& host, const Invitation& invitation) : host_(host), invitation_(invitation) {}
+
+  void apply(const Hello& peer, loam::Apply change, std::function<void(ApplyOutcome)> done) override {
+    host_.apply(peer, std::move(change), std::move(done));
+  }
+  void established(const std::shared_ptr<Link>& link) override { host_.established(link); }
+  void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override { host_.closed(link, report); }
+  void hold(const Hello& peer, Hold removal) override { host_.hold(peer, std::move(removal)); }
+  void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override {
+    host_.admit(std::move(stranger), std::move(done));
+  }
+  void alarm(const std::string& text) override { host_.alarm(text); }
+  const Source& source() override { return host_.source(); }
+  SessionConfig session_config(Role role) override {
+    SessionConfig config = host_.session_config(role);
+    config.hello.joins = true;
+    config.expected = invitation_.governor;
+    config.secret = invitation_.secret;
+    return config;
+  }
+
+ private:
+  Impl& host_;
+  Invitation invitation_;
+};
+
+std::future<SyncReport> Federation::Impl::join(const Invitation& invitation, std::chrono::milliseconds timeout) {
+  SyncOptions options{.endpoints = {invitation.endpoint}, .timeout = timeout};
+  return sync(options, std::make_shared<JoiningHost>(*this, invitation));
+}
+
+std::future<SyncReport> Federation::Impl::sync(const SyncOptions& options, std::shared_ptr<LinkHost> host) {
+  require_root();
   const auto round = std::make_shared<Round>();
   auto future = round->promise.get_future();
   on_loop([&] {
     const auto endpoints = options.endpoints.empty() ? known_endpoints(core_) : options.endpoints;
-    for (std::size_t i = 0; i < endpoints.size(); ++i) begin_round(round, i, endpoints[i]);
+    for (std::size_t i = 0; i < endpoints.size(); ++i) begin_round(round, i, endpoints[i], host);
     if (round->open == 0) {
       round->end();
       return 0;
@@ -185,11 +246,11 @@ std::future<SyncReport> Federation::Impl::sync(const SyncOptions& options) {
 }
 
 void Federation::Impl::begin_round(const std::shared_ptr<Round>& round, std::size_t index,
-                                   const std::string& endpoint) {
+                                   const std::string& endpoint, const std::shared_ptr<LinkHost>& given) {
   round->report.peers.push_back({});
   round->report.peers[index].endpoint = endpoint;
   try {
-    const std::shared_ptr<LinkHost> host(std::shared_ptr<void>(), this);
+    const std::shared_ptr<LinkHost> host = given ? given : std::shared_ptr<LinkHost>(std::shared_ptr<void>(), this);
     const auto link = Link::dial(loop_, {.address = parse_address(endpoint), .once = true}, host);
     ++round->open;
     round->links.push_back(link);

@@ -177,7 +177,7 @@ KeyPage list_keys(const Core& core, const Segment& segment, std::string_view aft
     bool on = cursor.seek(start);
     while (on && starts_with(cursor.key(), prefix)) {
       const std::string key(decode_register_key(cursor.key()).key);
-      const auto dots = reader.dots_of(number, key);
+      const auto dots = current_dots(core, reader, number, key);
       const bool is_sound = !has_damage(dots);
       if (!is_sound) {
         ++page.damaged;

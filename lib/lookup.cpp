@@ -4,6 +4,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "lib/governed.hpp"
 
 namespace loam {
 namespace {
@@ -60,24 +61,14 @@ std::optional<RecordRow> sound_row(const Core& core, const lmdb::Cursor& at,
 
 // ---------------------------------------------------------------- authors
 
-AuthorNames::AuthorNames(const Core& core)
-    : registry_(core.shared.number(std::string(registry_segment))) {
-  names_[core.identity.id] = core.identity.name;
-}
+AuthorNames::AuthorNames(const Core& core) : core_(core) { names_[core.identity.id] = core.identity.name; }
 
 const std::string& AuthorNames::of(const SharedReader& reader, const InstanceId& instance) {
   const auto known = names_.find(instance);
   if (known != names_.end()) return known->second;
-  std::string name = instance.text();
-  const auto dots = reader.dots_of(registry_, instance.text());
-  if (!dots.empty() && !dots.back().is_damaged) {
-    const MapRecord entry = decode_map_record(dots.back().record);
-    if (entry.value) {
-      const Value value = decode(*entry.value);
-      if (is_name(value.text("name"))) name = value.text("name");
-    }
-  }
-  return names_.emplace(instance, std::move(name)).first->second;
+  if (!registry_) registry_ = core_.shared.registry(reader);
+  const auto entry = registry_ ? registry_->find(instance) : std::nullopt;
+  return names_.emplace(instance, entry ? entry->name : instance.text()).first->second;
 }
 
 // ---------------------------------------------------------------- records
@@ -242,6 +233,14 @@ std::optional<Record> read_record(const Core& core, const RecordAddress& address
 
 // ---------------------------------------------------------------- entries
 
+std::vector<StoredDot> current_dots(const Core& core, const SharedReader& reader, SegmentNumber segment,
+                                    std::string_view key) {
+  auto dots = reader.dots_of(segment, key);
+  const AdmissionPlace place = core.shared.place(segment);
+  const auto registry = place.is_governed ? core.shared.registry(reader) : nullptr;
+  return registry ? standing_dots(reader, *registry, place, segment, dots) : dots;
+}
+
 std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::string_view key) {
   check_key(key);
   std::vector<Entry> entries;
@@ -260,7 +259,7 @@ std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::s
   const SegmentNumber number = core.shared.number(segment.name);
   AuthorNames names(core);
   core.shared.read([&](const SharedReader& reader) {
-    auto dots = reader.dots_of(number, key);
+    auto dots = current_dots(core, reader, number, key);
     if (has_damage(dots)) refuse_damaged(core, "key " + std::string(key), dots);
     std::reverse(dots.begin(), dots.end());
     for (const StoredDot& dot : dots) add(dot.record, names.of(reader, dot.author));

@@ -21,7 +21,8 @@ class AuthorNames {
   const std::string& of(const SharedReader& reader, const InstanceId& instance);
 
  private:
-  SegmentNumber registry_;
+  const Core& core_;
+  std::shared_ptr<const Registry> registry_;
   std::map<InstanceId, std::string> names_;
 };
 
@@ -70,6 +71,10 @@ std::optional<Record> newest_record_of(const Core& core, AuthorNames& names,
                                        std::uint64_t sequence);
 
 RecordPage list_records(const Core& core, const ListQuery& query);
+
+/// The dots of a key that count, the winner last: in a governed segment those that stand.
+std::vector<StoredDot> current_dots(const Core& core, const SharedReader& reader, SegmentNumber segment,
+                                    std::string_view key);
 
 /// Assignments of a key, the winner first; empty: never written.
 std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::string_view key);

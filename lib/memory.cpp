@@ -6,6 +6,8 @@
 #include "crdt/codec.hpp"
 #include "lib/core.hpp"
 #include "lib/federation.hpp"
+#include "lib/federation_text.hpp"
+#include "lib/membership.hpp"
 #include "lib/lookup.hpp"
 #include "lib/memory_impl.hpp"
 #include "lib/removals.hpp"
@@ -288,6 +290,38 @@ std::string Memory::serve(const ServeOptions& options) {
 void Memory::connect(const std::string& endpoint) { impl_->federation().connect(endpoint); }
 
 void Memory::stop() { impl_->stop(); }
+
+// ---------------------------------------------------------------- members
+
+std::vector<Member> Memory::members() const { return loam::members(impl_->core); }
+
+std::string Memory::federation() const { return federation_text(impl_->core); }
+
+void Memory::admit(const Member& member) { loam::admit(impl_->core, member); }
+
+void Memory::grant(std::string_view who, const MemberChange& change) { loam::grant(impl_->core, who, change); }
+
+void Memory::suspend(std::string_view who) { set_status(impl_->core, who, InstanceStatus::suspended); }
+
+void Memory::reinstate(std::string_view who) { set_status(impl_->core, who, InstanceStatus::active); }
+
+void Memory::revoke(std::string_view who) { set_status(impl_->core, who, InstanceStatus::revoked); }
+
+std::string Memory::invite(const InviteOptions& options) { return loam::invite(impl_->core, options); }
+
+PeerReport Memory::join(std::string_view token, std::chrono::milliseconds timeout) {
+  const Invitation invitation = parse_token(token);
+  if (federation_of(invitation.root) != impl_->core.identity.federation) {
+    throw Error(ErrorCode::invalid, "this instance is in another federation than the token: " +
+                                        impl_->core.identity.federation.text());
+  }
+  return impl_->federation().join(invitation, timeout).get().peers.at(0);
+}
+
+TokenContents contents_of_token(std::string_view token) {
+  const Invitation invitation = parse_token(token);
+  return {text_of(FederationText{invitation.root, {}}), invitation.name};
+}
 
 Subscription Memory::watch(std::vector<std::string> segments,
                            std::function<void(const Change&)> callback) {

@@ -168,6 +168,33 @@ struct ExportReport {
   std::uint64_t damaged = 0;  ///< records and keys that could not be read, and are left out
 };
 
+/// An instance of the federation, as its registry has it.
+struct Member {
+  std::string name = {};        ///< a label
+  std::string public_key = {};  ///< 64 hexadecimal digits
+  std::string id = {};          ///< follows from the key
+  std::string role = "member";  ///< or hub, or governor
+  std::map<std::string, std::string> permissions = {};  ///< by segment some of r, w, t and l, in that order
+  std::vector<std::string> endpoints = {};              ///< hints where it listens
+  bool voter = false;
+  std::string status = "active";  ///< or suspended, or revoked
+};
+
+/// What is to change of a member; what is absent stays.
+struct MemberChange {
+  std::map<std::string, std::string> permissions = {};  ///< of these segments; empty letters: none any more
+  std::optional<std::string> role = {};
+  std::optional<bool> voter = {};
+  std::optional<std::vector<std::string>> endpoints = {};
+};
+
+/// What whoever is invited will be.
+struct InviteOptions {
+  Member member = {};     ///< without a key
+  std::string endpoint = {};  ///< where this instance listens
+  std::chrono::milliseconds valid = std::chrono::hours(24);
+};
+
 /// Something that an operator must look at: states that differ though they may not, a copy of this
 /// instance that runs, removals that wait.
 struct AlarmStatus {
@@ -189,7 +216,8 @@ struct SegmentTraffic {
   std::uint64_t sent = 0;      ///< records
   std::uint64_t received = 0;  ///< records that were new here
   std::uint64_t removed = 0;   ///< records that died here
-  std::uint64_t refused = 0;
+  std::uint64_t refused = 0;   ///< records that nobody who may has signed
+  std::uint64_t parked = 0;    ///< records that wait at the peer until more of the registry is here
   std::uint64_t held = 0;      ///< records that the peer has removed, and that wait to be confirmed here
 };
 
@@ -257,6 +285,19 @@ struct ImportReport {
   std::uint64_t existing = 0;
   std::vector<std::pair<std::uint64_t, std::string>> refused;  ///< line number from 1, why
 };
+
+/// The text to open the new instance with that a token is for (Options::federation), and its name. Throws
+/// Error(invalid) for what is no token.
+struct TokenContents {
+  std::string federation;
+  std::string name;
+};
+TokenContents contents_of_token(std::string_view token);
+
+/// The public key of the instance in a directory, 64 hexadecimal digits. Makes the directory and the key when there is
+/// none, for an instance that is to be admitted before it is made. Throws Error(denied) for an unsafe directory,
+/// Error(failed).
+std::string instance_key(const std::filesystem::path& dir);
 
 /// The memory of one instance: every segment behind one API. Thread-safe. Opening one directory twice
 /// in a process shares the stores underneath; several processes may open it at once. Reads work on the
@@ -371,6 +412,36 @@ class Memory {
   /// Removes what waits of a peer, here and then everywhere. Durable on return. Returns how many records
   /// died. Throws Error(not_found) when nothing waits of that peer.
   std::uint64_t confirm_removal(std::string_view peer);
+
+  // --- members -------------------------------------------------------------------------------
+  // Governors write the registry; elsewhere these throw Error(denied). Durable on return. `who` is a name, an id or
+  // a public key: Error(not_found) where there is none, Error(invalid) where a name is that of several.
+
+  /// All instances of the federation, by name.
+  std::vector<Member> members() const;
+
+  /// What a new instance needs to come in without a network (Options::federation), once it is admitted here.
+  std::string federation() const;
+
+  /// Admits the holder of a key, or enters it anew. Throws Error(untrusted) for an unsound key, Error(denied) for one
+  /// that was revoked.
+  void admit(const Member& member);
+
+  void grant(std::string_view who, const MemberChange& change);
+
+  /// Takes an instance's rights away until it is reinstated. What it has written without knowing stays.
+  void suspend(std::string_view who);
+  void reinstate(std::string_view who);
+
+  /// For ever. What this instance has seen of it stays; all else that it wrote, or will, is void everywhere.
+  void revoke(std::string_view who);
+
+  /// A token that lets one new instance in, while this one listens at the endpoint.
+  std::string invite(const InviteOptions& options);
+
+  /// Presents a token to the governor who has made it. This instance was opened with its federation
+  /// (`contents_of_token`), and may be asked again after it failed.
+  PeerReport join(std::string_view token, std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
   // --- exchange ------------------------------------------------------------------------------
   /// Hands out one JSON object per live record and entry, a line each without the newline. Private

@@ -4,6 +4,7 @@
 #include "crdt/error.hpp"
 #include "lib/alarms.hpp"
 #include "lib/lookup.hpp"
+#include "lib/membership.hpp"
 #include "lib/peers.hpp"
 #include "lib/quarantine.hpp"
 #include "lib/write_plan.hpp"
@@ -37,6 +38,9 @@ Receipt Memory::Impl::assign(std::string_view segment_name, std::string_view key
                              std::optional<Bytes> value) {
   check_key(key);
   const Segment& segment = core.segment(segment_name, Kind::map);
+  if (segment.name == registry_name) {
+    throw Error(ErrorCode::denied, "segment instance_registry: changed by admitting and granting only");
+  }
   const bool is_shared = segment.scope == Scope::shared;
   Receipt receipt{std::string(key), segment.name, segment.scope,
                   is_shared ? TargetKind::shared_replica : TargetKind::private_store, false};
@@ -111,16 +115,14 @@ Coverage Memory::Impl::coverage() {
 }
 
 void Memory::Impl::publish_endpoint(const std::string& endpoint) {
-  const auto entries =
-      read_entries(core, core.segments.find(registry_segment), core.identity.id.text());
-  Map entry;
-  if (!entries.empty() && entries.front().value && entries.front().value->get<Map>()) {
-    entry = *entries.front().value->get<Map>();
+  const auto registry = core.shared.registry();
+  const auto own = registry ? registry->find(core.identity.id) : std::nullopt;
+  if (!own || own->endpoints == std::vector{endpoint}) return;
+  if (own->role != InstanceRole::governor || own->status != InstanceStatus::active) {
+    core.log(LogLevel::info, "others hear of " + endpoint + " when a governor enters it (loam peers grant)");
+    return;
   }
-  const Value endpoints(Array{Value(endpoint)});
-  if (entry.count("endpoints") != 0 && entry["endpoints"] == endpoints) return;
-  entry["endpoints"] = endpoints;
-  assign(registry_segment, core.identity.id.text(), encode(entry));
+  loam::grant(core, core.identity.id.text(), {.endpoints = std::vector{endpoint}});
 }
 
 }  // namespace loam

@@ -8,8 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include "crdt/id.hpp"
-
 namespace loam {
 
 enum class LogLevel { debug, info, warning, error };
@@ -23,8 +21,9 @@ struct Options {
   /// is Error(not_found). Ignored for an existing instance.
   std::string name;
 
-  /// The federation that a new instance joins; absent: a new federation of one.
-  std::optional<FederationId> federation;
+  /// The federation that a new instance is to be in: what `Memory::federation` of one of its instances says. Absent:
+  /// a new federation of one, with this as its governor.
+  std::optional<std::string> federation;
 
   /// Receives one line per event that an operator would want to know, from any thread; may be empty.
   std::function<void(LogLevel, std::string_view)> log;

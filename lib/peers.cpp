@@ -8,19 +8,12 @@ namespace loam {
 
 std::vector<std::string> known_endpoints(const Core& core) {
   std::vector<std::string> found = core.config.endpoints;
-  const Segment& registry = core.segments.find(registry_segment);
-  for (const std::string& id : list_keys(core, registry, {}, 10'000).items) {
-    if (id == core.identity.id.text()) continue;
-    const auto entries = read_entries(core, registry, id);
-    if (entries.empty() || !entries.front().value) continue;
-    const Value* endpoints = entries.front().value->find("endpoints");
-    const Array* list = endpoints ? endpoints->get<Array>() : nullptr;
-    if (!list) continue;
-    for (const Value& endpoint : *list) {
-      const auto* text = endpoint.get<std::string>();
-      if (text && std::find(found.begin(), found.end(), *text) == found.end()) {
-        found.push_back(*text);
-      }
+  const auto registry = core.shared.registry();
+  if (!registry) return found;
+  for (const auto& [id, entry] : registry->instances()) {
+    if (id == core.identity.id || entry.status != InstanceStatus::active) continue;
+    for (const std::string& endpoint : entry.endpoints) {
+      if (std::find(found.begin(), found.end(), endpoint) == found.end()) found.push_back(endpoint);
     }
   }
   return found;
@@ -51,7 +44,7 @@ PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
   out.bytes_sent = report.octets_sent;
   out.bytes_received = report.octets_received;
   for (const auto& [name, tally] : report.segments) {
-    out.segments[name] = {tally.sent, tally.received, tally.removed, tally.refused, tally.held};
+    out.segments[name] = {tally.sent, tally.received, tally.removed, tally.refused, tally.parked, tally.held};
   }
   return out;
 }

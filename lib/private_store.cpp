@@ -109,10 +109,13 @@ PrivateStore::PrivateStore(const std::filesystem::path& dir, const SegmentTable&
 // Beside the shared environment, so that an instance that lost it still knows who it is.
 void PrivateStore::remember_identity(const StoreIdentity& identity) {
   const auto known = read_private_identity(*env_);
-  if (known && known->name == identity.name && known->federation == identity.federation) return;
+  const bool is_known = known && known->name == identity.name && known->federation == identity.federation &&
+                        known->root == identity.root;
+  if (is_known) return;
   env_->write([&](lmdb::WriteTxn& txn) {
     txn.put(tables::meta, bytes_of(meta::name), bytes_of(identity.name));
     txn.put(tables::meta, bytes_of(meta::federation), identity.federation.view());
+    if (identity.root) txn.put(tables::meta, bytes_of(meta::root), encode(*identity.root));
   });
 }
 
@@ -121,7 +124,9 @@ std::optional<StoreIdentity> read_private_identity(const lmdb::Env& env) {
     const auto name = txn.get(tables::meta, bytes_of(meta::name));
     const auto federation = txn.get(tables::meta, bytes_of(meta::federation));
     if (!name || !federation || federation->size() != 16) return std::nullopt;
-    return StoreIdentity{std::string(text_of(*name)), *FederationId::from(*federation)};
+    const auto root = txn.get(tables::meta, bytes_of(meta::root));
+    return StoreIdentity{std::string(text_of(*name)), *FederationId::from(*federation),
+                         root ? decode_root(*root) : std::nullopt};
   });
 }
 

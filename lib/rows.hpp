@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "crdt/actor_claim.hpp"
 #include "crdt/fingerprint.hpp"
 #include "crdt/hash_tree.hpp"
 #include "crdt/key.hpp"
@@ -38,7 +39,7 @@ struct ContextRow {
 struct ActorRow {
   ActorId id;
   InstanceId author;
-  std::optional<std::array<std::byte, 8>> nonce;  ///< of the author's claim; absent: he was not asked for it
+  std::optional<ActorClaim::Nonce> nonce;  ///< of the author's claim; absent: he was not asked for it
 };
 
 /// Where a record stands in the batch that it was signed in. The batch begins `place` counters before it; an author

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "crdt/error.hpp"
+#include "crdt/registry.hpp"
 
 namespace loam {
 namespace {
-
-constexpr std::string_view registry_name = "instance_registry";
 
 std::vector<Segment> built_in() {
   return {

@@ -44,6 +44,9 @@ void SegmentDots::insert(const Dot& dot, BytesView record, const ContentHash& co
   BatchPlace place;
   if (origin_.is_zero() && dot.actor == batch_.store_.live_actor(batch_.quarantines())) {
     place = batch_.batches_.write(segment_, actor, dot.counter, content, record.size());
+  } else if (places_ != nullptr && places_->contains(dot)) {
+    place = places_->at(dot);
+    batch_.batches_.insert(segment_, actor, dot.counter, place);
   }
   batch_.txn_.put(table::dot, dot_key(segment_, actor, dot.counter),
                   encode(DotRow{sequence, content, place}));

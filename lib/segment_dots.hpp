@@ -8,10 +8,13 @@ namespace loam {
 class SegmentDots final : public DotStore {
  public:
   /// `origin` is the store that the change comes from; zero: this one.
-  SegmentDots(SharedBatch& batch, SegmentNumber segment, const StoreId& origin)
+  /// `places` has where the records of the change stand that others have signed; it outlives this.
+  SegmentDots(SharedBatch& batch, SegmentNumber segment, const StoreId& origin,
+              const BatchPlaces* places = nullptr)
       : batch_(batch),
         segment_(segment),
         origin_(origin),
+        places_(places),
         kind_(batch.segment(segment).row.state.kind) {}
 
   RangeSet covered(const ActorId& actor) const override;
@@ -31,6 +34,7 @@ class SegmentDots final : public DotStore {
   SharedBatch& batch_;
   SegmentNumber segment_;
   StoreId origin_;
+  const BatchPlaces* places_;
   Kind kind_;
 };
 

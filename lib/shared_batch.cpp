@@ -30,6 +30,7 @@ SharedBatch::SharedBatch(SharedStore& store, lmdb::WriteTxn& txn, std::int64_t n
 // ---------------------------------------------------------------- local writes
 
 SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content, BytesView meta) {
+  require_right(segment);
   const ElementId element = element_of(this->segment(segment).row.name, content);
   const std::vector<StoredDot> observed = dots_of(segment, element);
   const Dot dot = next_dot(segment);
@@ -48,6 +49,7 @@ SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content
 
 SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementId& old,
                                            BytesView content, BytesView meta) {
+  require_right(segment);
   const std::vector<StoredDot> observed = dots_of(segment, old);
   if (observed.empty()) throw Error(ErrorCode::not_found, "record " + old.text());
   const ElementId element = element_of(this->segment(segment).row.name, content);
@@ -64,6 +66,7 @@ SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementI
 }
 
 void SharedBatch::remove(SegmentNumber segment, const ElementId& element) {
+  require_right(segment);
   const std::vector<StoredDot> observed = dots_of(segment, element);
   if (observed.empty()) throw Error(ErrorCode::not_found, "record " + element.text());
   Delta delta;
@@ -76,6 +79,8 @@ void SharedBatch::remove(SegmentNumber segment, const ElementId& element) {
 
 bool SharedBatch::put(SegmentNumber segment, std::string_view key,
                       const std::optional<Bytes>& value) {
+  require_right(segment);
+  if (registry() != nullptr && store_.place(segment).is_governed) return put_governed(segment, key, value);
   Delta delta;
   Hlc after;
   bool had_value = false;
@@ -97,10 +102,35 @@ bool SharedBatch::put(SegmentNumber segment, std::string_view key,
 // ---------------------------------------------------------------- joins
 
 Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors,
-                          const StoreId& origin) {
-  for (const auto& [actor, said] : authors) {
-    const InstanceId& author = planted(Bug::author_is_receiver) ? store_.instance() : said;
-    const ActorIndex index = actor_index({actor, author, {}});
+                          const BatchParts& batches, const StoreId& origin, const InstanceId& peer) {
+  const Registry* registry = this->registry();
+  if (registry == nullptr) return join_admitted(segment, delta, authors, batches, origin);
+  const AdmissionPlace place = store_.place(segment);
+  const bool may_remove = registry->may(peer, place.segment, Permissions::write);
+  AdmittedDelta admitted = admit(*registry, place, delta, with_known(delta, authors), batches, may_remove);
+  left_out_.refused += admitted.refused;
+  left_out_.parked += admitted.parked;
+  if (left_out_.reason.empty()) left_out_.reason = std::move(admitted.reason);
+  return join_admitted(segment, admitted.delta, admitted.authors, admitted.batches, origin);
+}
+
+// What is dropped because it does not live at a peer comes without claims: the actors are known.
+Authors SharedBatch::with_known(const Delta& delta, const Authors& authors) const {
+  Authors all = authors;
+  for (const auto& [actor, counters] : delta.context) {
+    const auto index = all.contains(actor) ? std::nullopt : find_actor(actor);
+    if (!index) continue;
+    const ActorRow row = reader_.actor(*index);
+    if (row.nonce) all.emplace(actor, ActorClaim(row.author, *row.nonce));
+  }
+  return all;
+}
+
+Applied SharedBatch::join_admitted(SegmentNumber segment, const Delta& delta, const Authors& authors,
+                                   const BatchParts& batches, const StoreId& origin) {
+  for (const auto& [actor, claim] : authors) {
+    const InstanceId& author = planted(Bug::author_is_receiver) ? store_.instance() : claim.author;
+    const ActorIndex index = actor_index({actor, author, claim.nonce});
     const InstanceId& known = reader_.actor(index).author;
     if (known != author) {
       throw Error(ErrorCode::untrusted, "actor " + actor.text() + " is claimed by two instances");
@@ -114,7 +144,9 @@ Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Autho
   }
   const std::optional<ActorId> own = store_.live_actor(quarantines());
   const bool is_told_news = own && is_news(segment, *own, delta.context.of(*own));
-  Applied applied = change(segment, delta, origin);
+  Applied applied = change(segment, delta, origin, bring(segment, delta, batches));
+  batches_.settle();
+  if (segment == store_.number(std::string(registry_name))) batches_.put_settled();  // it is read again at once
   const bool is_contradicted =
       own && std::any_of(applied.equivocated.begin(), applied.equivocated.end(),
                          [&](const Dot& dot) { return dot.actor == *own; });
@@ -132,8 +164,33 @@ bool SharedBatch::is_news(SegmentNumber segment, const ActorId& actor, const Ran
   return !index || !context(segment, *index, actor).row.covered.contains(counters);
 }
 
-Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin) {
-  SegmentDots dots(*this, segment, origin);
+bool SharedBatch::knows_actors_of(const BatchPart& part) const {
+  const auto knows = [&](const ActorId& actor) { return find_actor(actor).has_value(); };
+  return std::all_of(part.frontier.begin(), part.frontier.end(), [&](const Dot& dot) { return knows(dot.actor); }) &&
+         std::all_of(part.superseded.begin(), part.superseded.end(), [&](const auto& each) { return knows(each.first); });
+}
+
+// Enters the batches that come with a delta.
+BatchPlaces SharedBatch::bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches) {
+  BatchPlaces places;
+  for (const auto& [actor, parts] : batches) {
+    const ActorIndex index = find_actor(actor).value();
+    for (const BatchPart& part : parts) {
+      if (!knows_actors_of(part)) continue;
+      const TreePart records = records_of(actor, part, delta.live);
+      const auto variant = batches_.bring(segment, index, part, records);
+      if (!variant) continue;
+      for (const TreeLeaf& leaf : records.there) {
+        places[{actor, part.first + leaf.place}] = {static_cast<std::uint8_t>(leaf.place), *variant};
+      }
+    }
+  }
+  return places;
+}
+
+Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin,
+                            const BatchPlaces& places) {
+  SegmentDots dots(*this, segment, origin, &places);
   Applied applied = apply(dots, delta);
   const StoreId& from = planted(Bug::origin_not_journalled) ? StoreId{} : origin;
   if (!applied.changed.empty()) changed_[{segment, from}].insert(applied.changed);

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "crdt/join.hpp"
 #include "lib/batch_rows.hpp"
@@ -29,6 +30,8 @@ class SharedBatch {
     bool existing = false;
   };
 
+  // What this instance has no right to write throws Error(denied), in all of these.
+
   /// Adds a record with the content; it takes the place of this instance's earlier dots of the element.
   SetResult add(SegmentNumber segment, BytesView content, BytesView meta);
 
@@ -43,10 +46,19 @@ class SharedBatch {
   /// value. Erasing a key without one throws Error(not_found).
   bool put(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
 
-  /// Joins what a peer sent. Throws Error(untrusted) when an actor is claimed for two instances. What
-  /// shows that somebody else writes as this session's actor makes the session give it up.
-  Applied join(SegmentNumber segment, const Delta& delta, const Authors& authors,
-               const StoreId& origin);
+  /// Joins what a peer sent, as far as it is admitted (crdt/admission.hpp). Throws Error(untrusted) when an actor is
+  /// claimed for two instances. What shows that somebody else writes as this session's actor makes the session give
+  /// it up.
+  Applied join(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
+               const StoreId& origin, const InstanceId& peer = {});
+
+  /// Records that joins have left out, since this was asked last.
+  struct LeftOut {
+    std::uint64_t refused = 0;
+    std::uint64_t parked = 0;
+    std::string reason;  ///< of one of them
+  };
+  LeftOut take_left_out() { return std::exchange(left_out_, {}); }
 
   /// Whether a join showed that this instance was copied while it ran.
   bool saw_clone() const noexcept { return saw_clone_; }
@@ -91,6 +103,12 @@ class SharedBatch {
 
   const SharedReader& reader() const noexcept { return reader_; }
 
+  /// The registry as this transaction sees it; null: the federation has none that is signed.
+  const Registry* registry();
+
+  /// Rows of table `meta` whose key begins so, and one of them. For lib/membership.
+  lmdb::WriteTxn& txn() noexcept { return txn_; }
+
  private:
   friend class SegmentDots;
 
@@ -117,7 +135,14 @@ class SharedBatch {
   void index_fresh();
   Hlc stamp(Hlc after);
   bool is_news(SegmentNumber segment, const ActorId& actor, const RangeSet& counters);
-  Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin);
+  Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin, const BatchPlaces& places = {});
+  Applied join_admitted(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
+                        const StoreId& origin);
+  Authors with_known(const Delta& delta, const Authors& authors) const;
+  void require_right(SegmentNumber segment);
+  bool put_governed(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
+  bool knows_actors_of(const BatchPart& part) const;
+  BatchPlaces bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches);
   void write_journal(SegmentNumber number, const StoreId& origin, const Context& changed);
   void trim_journal(SegmentNumber number, SegmentCache& cache);
 
@@ -132,6 +157,10 @@ class SharedBatch {
   std::optional<std::uint64_t> sequence_;
   std::optional<std::uint64_t> quarantines_;
   bool saw_clone_ = false;
+  LeftOut left_out_;
+  std::shared_ptr<const Registry> registry_;
+  Fingerprint registry_live_;  ///< of the state that it was made of
+  std::vector<Dot> frontier_;  ///< of the registry: what this instance has seen
   std::map<SegmentNumber, SegmentCache> segments_;
   std::map<std::pair<SegmentNumber, ActorIndex>, ContextCache> contexts_;
   mutable std::map<ActorId, ActorIndex> actors_;

@@ -18,6 +18,14 @@ IdType random_id() {
   return id;
 }
 
+std::optional<FederationRoot> read_root(const lmdb::ReadTxn& txn) {
+  const auto octets = txn.get(table::meta, bytes_of(meta::root));
+  if (!octets) return std::nullopt;
+  const auto root = decode_root(*octets);
+  if (!root) throw Error(ErrorCode::damaged, "shared store: its root does not decode");
+  return root;
+}
+
 // The format of the file, which is not newer than ours.
 std::uint32_t check_format(const lmdb::ReadTxn& txn) {
   const auto row = txn.get(table::meta, bytes_of(meta::format));
@@ -92,6 +100,7 @@ void SharedStore::found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>&
     write_format(txn);
     txn.put(table::meta, bytes_of(meta::name), bytes_of(fresh->name));
     txn.put(table::meta, bytes_of(meta::federation), fresh->federation.view());
+    if (fresh->root) txn.put(table::meta, bytes_of(meta::root), encode(*fresh->root));
   } else {
     if (check_format(txn) < store_format) write_format(txn);
     if (equal(*known_file, file)) return;
@@ -142,7 +151,10 @@ bool SharedStore::load(const SegmentTable& segments) {
       throw Error(ErrorCode::damaged, "shared store: its identity is missing");
     }
     id_ = *StoreId::from(*id);
-    identity_ = {std::string(text_of(*name)), *FederationId::from(*federation)};
+    identity_ = {std::string(text_of(*name)), *FederationId::from(*federation), read_root(txn)};
+    if (identity_.root && federation_of(*identity_.root) != identity_.federation) {
+      throw Error(ErrorCode::damaged, "shared store: its federation has another root");
+    }
     std::map<std::string, std::pair<SegmentNumber, Kind>> stored;
     lmdb::Cursor cursor = txn.cursor(table::segs);
     for (bool on = cursor.first(); on; on = cursor.next()) {
@@ -165,6 +177,10 @@ bool SharedStore::load(const SegmentTable& segments) {
       numbers_by_name_[segment.name] = number;
       names_by_number_[number] = segment.name;
       numbers_.push_back(number);
+      if (segment.governed) governed_.insert(number);
+    }
+    if (identity_.root) {
+      registry_ = std::make_unique<const RegistryCache>(number(std::string(registry_name)), *identity_.root);
     }
     return true;
   });
@@ -184,6 +200,14 @@ const ActorId& SharedStore::own_actor(std::int64_t now_ms, std::uint64_t quarant
   if (quarantines != quarantines_) renew_actor();
   quarantines_ = quarantines;
   return own_actor(now_ms);
+}
+
+std::shared_ptr<const Registry> SharedStore::registry() const {
+  return read([&](const SharedReader& reader) { return registry(reader); });
+}
+
+AdmissionPlace SharedStore::place(SegmentNumber segment) const {
+  return {.federation = identity_.federation, .segment = name(segment), .is_governed = governed_.contains(segment)};
 }
 
 JournalId SharedStore::new_journal_id() const {

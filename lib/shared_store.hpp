@@ -3,11 +3,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "crdt/actor_claim.hpp"
+#include "crdt/admission.hpp"
 #include "lib/config.hpp"
 #include "lib/damage.hpp"
+#include "lib/registry_rows.hpp"
 #include "lib/segment.hpp"
 #include "lib/shared_batch.hpp"
 #include "lib/signing_key.hpp"
@@ -54,6 +57,19 @@ class SharedStore {
   /// Gives this session's actor up: the next write goes on under a new one. Writer thread only.
   void renew_actor() noexcept { actor_.reset(); }
 
+  /// The registry of the federation as of the reader's snapshot; null: its id proves nothing, so nobody's rights are
+  /// asked. Any thread.
+  std::shared_ptr<const Registry> registry(const SharedReader& reader) const {
+    return registry_ ? registry_->of(reader) : nullptr;
+  }
+  std::shared_ptr<const Registry> registry(const SharedReader& reader, const Fingerprint& live) const {
+    return registry_ ? registry_->of(reader, live) : nullptr;
+  }
+  std::shared_ptr<const Registry> registry() const;
+
+  /// Where batches of a segment are admitted.
+  AdmissionPlace place(SegmentNumber segment) const;
+
   /// Where reads note the records that they could not read. Any thread.
   DamageLog& damage() const noexcept { return damage_; }
 
@@ -69,7 +85,11 @@ class SharedStore {
   /// Runs `body` on a SharedReader in one snapshot.
   template <class Body>
   auto read(Body&& body) const {
-    return env_->read([&](const lmdb::ReadTxn& txn) { return body(SharedReader(txn, readers_pending_)); });
+    return env_->read([&](const lmdb::ReadTxn& txn) {
+      SharedReader reader(txn, readers_pending_);
+      if (registry_) reader.hide_void(registry_->fences(reader));
+      return body(reader);
+    });
   }
 
  private:
@@ -86,6 +106,8 @@ class SharedStore {
   std::map<std::string, SegmentNumber> numbers_by_name_;
   std::map<SegmentNumber, std::string> names_by_number_;
   std::vector<SegmentNumber> numbers_;
+  std::set<SegmentNumber> governed_;
+  std::unique_ptr<const RegistryCache> registry_;
   SigningKey key_;
   std::optional<ActorId> actor_;
   ActorClaim claim_;

@@ -146,10 +146,21 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
     }
     dots.push_back(stored(sequence, row));
   }
+  leave_out_void(segment, dots);
   return dots;
 }
 
+// Of a damaged one it may not be known whose it is: it stays.
+void SharedReader::leave_out_void(SegmentNumber segment, std::vector<StoredDot>& dots) const {
+  if (!fences_ || dots.empty()) return;
+  const std::string name = this->segment(segment).name;
+  std::erase_if(dots, [&](const StoredDot& dot) {
+    return dot.dot.counter != 0 && fences_->is_fenced(dot.author, name, dot.dot);
+  });
+}
+
 bool SharedReader::has_dots(SegmentNumber segment, const ElementId& element) const {
+  if (fences_) return !dots_of(segment, element).empty();
   const auto& sequences = sequences_of(segment, element);
   return std::any_of(sequences.begin(), sequences.end(), [&](std::uint64_t sequence) {
     return is_current({segment, element, sequence});
@@ -178,6 +189,7 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_
     }
     dots.push_back(std::move(dot));
   }
+  leave_out_void(segment, dots);
   if (planted(Bug::tie_by_arrival)) {
     std::stable_sort(dots.begin(), dots.end(), [](const StoredDot& left, const StoredDot& right) {
       const Hlc stamp = decode_map_record(left.record).stamp;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "crdt/registry.hpp"
 #include "lib/lmdb.hpp"
 #include "lib/pending.hpp"
 #include "lib/rows.hpp"
@@ -39,6 +41,7 @@ inline constexpr std::string_view store = "store";
 inline constexpr std::string_view file = "file";
 inline constexpr std::string_view name = "name";
 inline constexpr std::string_view federation = "federation";
+inline constexpr std::string_view root = "root";
 inline constexpr std::string_view clock = "clock";
 inline constexpr std::string_view alarms = "alarms";
 }  // namespace meta
@@ -79,6 +82,9 @@ class SharedReader {
   SharedReader(const lmdb::ReadTxn& txn, const SharedPendingIndex& pending)
       : txn_(txn), shared_pending_(&pending) {}
 
+  /// From here on what the registry's fences make void is left out of dots and elements.
+  void hide_void(std::shared_ptr<const Registry> registry) { fences_ = std::move(registry); }
+
   SegmentRow segment(SegmentNumber number) const;
   std::optional<ContextRow> context(SegmentNumber segment, ActorIndex actor) const;
   std::optional<ActorIndex> actor_index(const ActorId& actor) const;
@@ -107,8 +113,10 @@ class SharedReader {
   /// Whether there are any, readable or not.
   bool has_dots(SegmentNumber segment, const ElementId& element) const;
 
-  /// Whether the index knows no other record of the element than this one. It may know one that is gone.
+  /// Whether the index knows no other record of the element than this one, and it is not void. It may know one that is
+  /// gone.
   bool is_only_dot(SegmentNumber segment, const ElementId& element, std::uint64_t sequence) const {
+    if (fences_) return false;
     const auto& known = sequences_of(segment, element);
     return known.size() == 1 && known.front() == sequence;
   }
@@ -126,6 +134,7 @@ class SharedReader {
   const lmdb::ReadTxn& txn() const noexcept { return txn_; }
 
  private:
+  void leave_out_void(SegmentNumber segment, std::vector<StoredDot>& dots) const;
   StoredDot stored(std::uint64_t sequence, const std::optional<RecordRow>& row) const;
   void find_pending(SegmentNumber segment, const ElementId& element,
                     std::vector<std::uint64_t>& sequences) const;
@@ -135,6 +144,7 @@ class SharedReader {
   const lmdb::ReadTxn& txn_;
   const PendingIndex* own_pending_ = nullptr;
   const SharedPendingIndex* shared_pending_ = nullptr;
+  std::shared_ptr<const Registry> fences_;
   mutable std::optional<lmdb::Cursor> elements_;        ///< over table `elem`, once it was asked for
   mutable std::optional<std::pair<ActorIndex, ActorRow>> last_actor_;
   mutable std::vector<std::uint64_t> sequences_;  ///< of the element that was asked for last

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "crdt/id.hpp"
+#include "crdt/registry.hpp"
 
 namespace loam {
 
@@ -10,6 +11,7 @@ namespace loam {
 struct StoreIdentity {
   std::string name;
   FederationId federation;
+  std::optional<FederationRoot> root;  ///< of the federation; absent: of before there were registries that are signed
 };
 
 }  // namespace loam

@@ -1,6 +1,7 @@
 #include "lib/store_source.hpp"
 
 #include "crdt/error.hpp"
+#include "lib/batch_rows.hpp"
 #include "planted.hpp"
 
 namespace loam {
@@ -11,6 +12,41 @@ RangeSet up_to(const RangeSet& set, std::uint64_t last) {
   if (last == 0) return {};
   return set.intersect(RangeSet(Range{1, last}));
 }
+
+// The batches of the records that one slice takes, all of one actor.
+class SignedRecords {
+ public:
+  SignedRecords(const SharedReader& reader, SegmentNumber segment, ActorIndex actor)
+      : reader_(reader), segment_(segment), actor_(actor) {}
+
+  // How many octets about the record adds to what travels beside the records.
+  std::size_t add(std::uint64_t counter, const DotRow& row) {
+    if (!row.batch.is_signed()) return 0;
+    auto& there = there_[{counter - row.batch.place, row.batch.variant}];
+    there.push_back({row.batch.place, row.content});
+    return there.size() == 1 ? octets_of(counter - row.batch.place, row.batch.variant) : 0;
+  }
+
+  // The slice has its context.
+  void parts(const ActorId& actor, Slice& slice) const {
+    for (const auto& [key, here] : there_) {
+      const auto& [first, variant] = key;
+      auto part = part_of(reader_, segment_, actor_, first, variant, here, slice.delta.context.of(actor));
+      if (part) slice.batches[actor].push_back(std::move(*part));
+    }
+  }
+
+ private:
+  std::size_t octets_of(std::uint64_t first, std::uint8_t variant) const {
+    const auto row = reader_.txn().get(table::dot, batch_key(segment_, actor_, first, variant));
+    return row ? row->size() + 64 : 0;
+  }
+
+  const SharedReader& reader_;
+  SegmentNumber segment_;
+  ActorIndex actor_;
+  std::map<std::pair<std::uint64_t, std::uint8_t>, std::vector<TreeLeaf>> there_;
+};
 
 }  // namespace
 
@@ -108,7 +144,9 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
     if (!row) return slice;
     const RangeSet wanted = selected.intersect(row->covered);
     RangeSet known = wanted;
-    slice.authors.emplace(actor, reader.actor(*index).author);
+    const ActorRow claimed = reader.actor(*index);
+    slice.authors.emplace(actor, ActorClaim(claimed.author, claimed.nonce.value_or(ActorClaim::Nonce{})));
+    SignedRecords taken(reader, number, *index);
     const TableKey prefix = context_key(number, *index);
     std::size_t octets = 0;
     std::uint64_t last = 0;
@@ -124,9 +162,11 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
           const bool claims_all = planted(Bug::slice_claims_selection);
           slice.delta.context.insert(actor, claims_all ? known : up_to(known, last));
           slice.rest = known.minus(slice.delta.context.of(actor));
+          taken.parts(actor, slice);
           return slice;
         }
-        const std::uint64_t sequence = decode_dot_row(cursor.value()).sequence;
+        const DotRow placed = decode_dot_row(cursor.value());
+        const std::uint64_t sequence = placed.sequence;
         const auto record = reader.sound_record(sequence);
         if (!record) {  // neither its record nor its dot: we do not account for what we cannot read
           store_.damage().note(sequence);
@@ -135,12 +175,13 @@ Slice StoreSource::slice(const std::string& segment, const ActorId& actor, const
         }
         slice.delta.live.emplace_hint(slice.delta.live.end(), Dot{actor, counter},
                                       copy_of(record->record));
-        octets += record->record.size();
+        octets += record->record.size() + taken.add(counter, placed);
         last = counter;
       }
     }
     slice.delta.context.insert(actor, known);
     if (known.empty()) slice.authors.clear();
+    taken.parts(actor, slice);
     return slice;
   });
 }

@@ -27,6 +27,7 @@ struct Apply {
   std::string segment;
   Delta delta;
   Authors authors;
+  BatchParts batches;
   std::optional<Position> position;  ///< absent: leave it as it is
   bool operator==(const Apply&) const = default;
 };
@@ -37,6 +38,13 @@ struct Hold {
   std::string segment;
   Context dots;
   bool operator==(const Hold&) const = default;
+};
+
+/// Admit the holder of the key if the secret is that of an open invitation; then call `Session::admitted`.
+struct Admit {
+  PublicKey key;
+  std::array<std::byte, 16> secret{};
+  bool operator==(const Admit&) const = default;
 };
 
 /// Call `Session::woke` at that time. A later WakeAt replaces an earlier one.
@@ -58,6 +66,6 @@ struct Close {
   bool operator==(const Close&) const = default;
 };
 
-using Action = std::variant<Send, Apply, Hold, WakeAt, Alarm, Close>;
+using Action = std::variant<Send, Apply, Hold, Admit, WakeAt, Alarm, Close>;
 
 }  // namespace loam

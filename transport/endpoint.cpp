@@ -33,6 +33,9 @@ class Doorkeeper : public LinkHost {
     host_.closed(link, report);
   }
   void hold(const Hello& peer, Hold removal) override { host_.hold(peer, std::move(removal)); }
+  void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override {
+    host_.admit(std::move(stranger), std::move(done));
+  }
   void alarm(const std::string& text) override { host_.alarm(text); }
   SessionConfig session_config(Role role) override { return host_.session_config(role); }
   const Source& source() override { return host_.source(); }
@@ -80,7 +83,7 @@ class Listener::Impl final : public Doorkeeper, public std::enable_shared_from_t
   void accept();
   void accepted(const error_code& error, std::size_t);
   void pause_over(const error_code& error, std::size_t);
-  void admit();
+  void take_in();
   bool is_full(const std::string& address) const noexcept;
 
   const ListenLimits limits_;
@@ -121,7 +124,7 @@ void Listener::Impl::accept() {
 void Listener::Impl::accepted(const error_code& error, std::size_t) {
   if (!acceptor_.is_open()) return;
   if (!error) {
-    admit();
+    take_in();
     return accept();
   }
   // Out of descriptors or memory: Asio itself passes over what concerns one connection only.
@@ -132,7 +135,7 @@ void Listener::Impl::pause_over(const error_code& error, std::size_t) {
   if (pause_.reached(error)) accept();
 }
 
-void Listener::Impl::admit() {
+void Listener::Impl::take_in() {
   error_code error;
   const auto from = incoming_.remote_endpoint(error).address().to_string();
   if (error || is_full(from)) {

@@ -101,6 +101,8 @@ void Exchange::check_in_step(const StateFrame& frame, Outbound& out) {
   if (planted(Bug::ends_not_compared)) return;
   if (equal_ || !is_in_step(frame, own) || follower_.has_unfinished()) return;
   if (comparison_.is_open() || is_holding()) return;  // then they differ, and why is known
+  if (follower_.tally().parked > 0) return begin_comparison(out);  // there may be more of the registry by now
+  if (follower_.tally().refused > 0) return;
   if (alarmed_ == std::pair(own.state.digest, frame.state.digest)) return;
   raise_alarm(own, frame, out);
   begin_comparison(out);

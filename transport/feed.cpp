@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 #include "crdt/error.hpp"
@@ -16,6 +17,7 @@ namespace {
 constexpr std::size_t entry_octets = 48;
 constexpr std::size_t range_octets = 4;
 constexpr std::size_t record_overhead_octets = 8;
+constexpr std::size_t part_overhead_octets = 80;
 
 // What a slice may add to an empty chunk: the rest is left for what the records do not count.
 std::size_t aimed_octets(const SessionLimits& limits) { return limits.chunk_octets / 4 * 3; }
@@ -28,6 +30,22 @@ std::size_t octets_of(const Delta& delta) {
   }
   return octets;
 }
+
+std::size_t octets_of(const BatchParts& batches) {
+  std::size_t octets = 0;
+  for (const auto& [actor, parts] : batches) {
+    for (const BatchPart& part : parts) {
+      octets += part_overhead_octets + 16 * part.rest.size() + range_octets * part.here.ranges().size();
+      octets += entry_octets * part.frontier.size();
+      for (const auto& [superseded, counters] : part.superseded) {
+        octets += entry_octets + range_octets * counters.ranges().size();
+      }
+    }
+  }
+  return octets;
+}
+
+std::size_t octets_of(const Slice& slice) { return octets_of(slice.delta) + octets_of(slice.batches); }
 
 void leave_live_only(Slice& slice) {
   slice.delta.context = {};
@@ -119,7 +137,7 @@ bool Feed::pump_work(Outbound& out) {
     const std::size_t records = limits.chunk_records - chunk_.delta.live.size();
     Slice slice = source_.slice(segment_, next.actor, part, room, records);
     const std::size_t found = slice.delta.live.size();
-    if (found > 1 && chunk_octets_ + octets_of(slice.delta) > limits.chunk_octets) {
+    if (found > 1 && chunk_octets_ + octets_of(slice) > limits.chunk_octets) {
       slice = source_.slice(segment_, next.actor, part, room, found - 1);  // without the large one
     }
     next.counters = next.counters.minus(part);
@@ -177,7 +195,7 @@ bool Feed::pump_journal(Outbound& out) {
 
 void Feed::add(Slice slice, Outbound& out) {
   if (planted(Bug::dead_dots_not_sent)) leave_live_only(slice);
-  const std::size_t octets = octets_of(slice.delta);
+  const std::size_t octets = octets_of(slice);
   // A slice has at least one record, and that one may not fit beside the others.
   const bool fits = chunk_octets_ + octets <= out.limits().chunk_octets;
   if (!chunk_.delta.empty() && !fits) flush(out, std::nullopt);
@@ -186,6 +204,10 @@ void Feed::add(Slice slice, Outbound& out) {
   chunk_.delta.context.insert(slice.delta.context);
   chunk_.delta.live.merge(slice.delta.live);
   chunk_.authors.merge(slice.authors);
+  for (auto& [actor, parts] : slice.batches) {
+    auto& known = chunk_.batches[actor];
+    known.insert(known.end(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+  }
 }
 
 void Feed::flush(Outbound& out, std::optional<std::uint64_t> upto) {

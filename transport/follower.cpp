@@ -60,7 +60,7 @@ void Follower::received(const DeltaFrame& frame, std::uint64_t octets, Outbound&
   }
   // While we compare the position waits; `finish` takes it over.
   if (phase_ == Phase::comparing && upto) pending_ = std::exchange(upto, std::nullopt);
-  apply({frame.delta, frame.authors, upto, octets}, out);
+  apply({frame.delta, frame.authors, frame.batches, upto, octets}, out);
 }
 
 void Follower::remove(const Context& dead, Outbound& out) {
@@ -89,7 +89,8 @@ void Follower::apply(Change change, Outbound& out) {
   }
   const std::uint64_t ticket = out.next_ticket();
   unfinished_.push_back({ticket, position ? std::optional(reached_) : std::nullopt, change.octets});
-  out.act(Apply{ticket, segment_, std::move(change.delta), std::move(change.authors), position});
+  out.act(Apply{ticket, segment_, std::move(change.delta), std::move(change.authors), std::move(change.batches),
+                position});
 }
 
 std::uint64_t Follower::applied(const ApplyOutcome& outcome) {
@@ -99,6 +100,8 @@ std::uint64_t Follower::applied(const ApplyOutcome& outcome) {
   if (done.position) durable_ = std::max(durable_.value_or(0), *done.position);
   tally_.received += outcome.inserted;
   tally_.removed += outcome.dropped;
+  tally_.refused += outcome.left_out;
+  tally_.parked += outcome.parked;
   return done.octets;
 }
 

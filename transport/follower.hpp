@@ -69,6 +69,7 @@ class Follower {
   struct Change {
     Delta delta = {};
     Authors authors = {};
+    BatchParts batches = {};
     std::optional<std::uint64_t> upto = {};
     std::uint64_t octets = 0;  ///< of the chunk that brought it
   };

@@ -8,6 +8,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/delta.hpp"
 #include "crdt/error.hpp"
+#include "crdt/key.hpp"
 #include "crdt/sketch.hpp"
 #include "transport/source.hpp"
 
@@ -17,8 +18,8 @@ namespace loam {
 inline constexpr std::size_t message_octets_max = std::size_t{1} << 20;
 
 /// The version of the conversation that this code speaks, and the oldest that it still understands.
-inline constexpr std::uint64_t wire_version = 2;
-inline constexpr std::uint64_t wire_version_min = 2;
+inline constexpr std::uint64_t wire_version = 3;
+inline constexpr std::uint64_t wire_version_min = 3;
 
 /// The first frame of each side.
 struct Hello {
@@ -29,8 +30,24 @@ struct Hello {
   StoreId store;
   std::string name;
   std::array<std::byte, 16> nonce{};
+  PublicKey key;         ///< whose holder the sender shows to be by its proof; zero: nobody asks for one
+  bool joins = false;    ///< the sender is in no registry yet, and will show an invitation
 
   bool operator==(const Hello&) const = default;
+};
+
+/// Shows that the sender of a hello holds its key: a signature over both hellos (proof.hpp).
+struct Proof {
+  Signature signature;
+
+  bool operator==(const Proof&) const = default;
+};
+
+/// Asks to be admitted, by the secret of an invitation. To the governor who has made it and nobody else.
+struct JoinFrame {
+  std::array<std::byte, 16> secret{};
+
+  bool operator==(const JoinFrame&) const = default;
 };
 
 /// The last frame of a side that ends the conversation.
@@ -86,7 +103,8 @@ struct DeltaFrame {
   std::uint64_t index = 0;
   std::optional<std::uint64_t> upto;
   Delta delta;
-  Authors authors;  ///< of exactly the actors in the context
+  Authors authors;     ///< of exactly the actors in the context
+  BatchParts batches;  ///< of records of the delta
 
   bool operator==(const DeltaFrame&) const = default;
 };
@@ -196,7 +214,7 @@ struct AckFrame {
 };
 
 using Frame = std::variant<Hello, Bye, Ping, StateFrame, DeltaFrame, CompareFrame, ContextFrame,
-                           LiveFrame, DeadFrame, AskFrame, AckFrame>;
+                           LiveFrame, DeadFrame, AskFrame, AckFrame, Proof, JoinFrame>;
 
 /// A frame of a type that this version does not know.
 class UnknownFrame : public Error {

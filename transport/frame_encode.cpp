@@ -27,6 +27,12 @@ Bytes bitmap_of(const LiveSet& set) {
   return bits;
 }
 
+Bytes octets_of(const std::vector<TreeHash>& hashes) {
+  Bytes octets;
+  for (const TreeHash& hash : hashes) octets.insert(octets.end(), hash.bytes.begin(), hash.bytes.end());
+  return octets;
+}
+
 struct Encoder {
   Bytes& out;
   Writer writer{out};
@@ -43,10 +49,16 @@ struct Encoder {
   void fingerprint(const Fingerprint& value) { writer.octets(value.bytes()); }
 
   void operator()(const Hello& frame) {
-    begin(Type::hello, 7).number(frame.version_min).number(frame.version_max);
+    const bool has_key = frame.version_max >= keys_since;
+    begin(Type::hello, has_key ? 9 : 7).number(frame.version_min).number(frame.version_max);
     writer.octets(frame.federation.view()).octets(frame.instance.view());
     writer.octets(frame.store.view()).text(frame.name).octets(frame.nonce);
+    if (has_key) writer.octets(frame.key.view()).boolean(frame.joins);
   }
+
+  void operator()(const Proof& frame) { begin(Type::proof, 1).octets(frame.signature.view()); }
+
+  void operator()(const JoinFrame& frame) { begin(Type::join, 1).octets(frame.secret); }
 
   void operator()(const Bye& frame) { begin(Type::bye, 2).text(frame.code).text(frame.reason); }
 
@@ -65,13 +77,54 @@ struct Encoder {
     writer.number(frame.position.sequence);
   }
 
+  void frontier(const std::vector<Dot>& dots) {
+    writer.array(dots.size());
+    for (const Dot& dot : dots) writer.array(2).octets(dot.actor.view()).number(dot.counter);
+  }
+
+  void context(const Context& dots) {
+    writer.array(dots.actors().size());
+    for (const auto& [actor, counters] : dots) {
+      writer.array(2).octets(actor.view());
+      ranges(counters);
+    }
+  }
+
+  // `frontiers` has the number of each.
+  void parts(const DeltaFrame& frame, const ActorId& actor,
+             const std::map<std::vector<Dot>, std::uint64_t>& frontiers) {
+    const auto at = frame.batches.find(actor);
+    if (at == frame.batches.end()) return static_cast<void>(writer.array(0));
+    writer.array(at->second.size());
+    for (const BatchPart& part : at->second) {
+      writer.array(7).number(part.first).number(part.count).number(frontiers.at(part.frontier));
+      writer.octets(part.signature.view()).octets(octets_of(part.rest));
+      context(part.superseded);
+      part.here == live_in(frame.delta, actor, part) ? static_cast<void>(writer.nil()) : ranges(part.here);
+    }
+  }
+
   void operator()(const DeltaFrame& frame) {
-    begin(Type::delta, 3).number(frame.index);
+    begin(Type::delta, 4).number(frame.index);
     optional_number(frame.upto);
+    std::map<std::vector<Dot>, std::uint64_t> frontiers;
+    std::vector<const std::vector<Dot>*> in_order;
+    for (const auto& [actor, parts] : frame.batches) {
+      for (const BatchPart& part : parts) {
+        if (frontiers.emplace(part.frontier, in_order.size()).second) in_order.push_back(&part.frontier);
+      }
+    }
+    writer.array(in_order.size());
+    for (const auto* each : in_order) frontier(*each);
     writer.array(frame.delta.context.actors().size());
     auto live = frame.delta.live.begin();
     for (const auto& [actor, covered] : frame.delta.context) {
-      writer.array(4).octets(actor.view()).octets(frame.authors.at(actor).view());
+      const ActorClaim& claim = frame.authors.at(actor);
+      std::array<std::byte, claim_octets> ids{};
+      std::copy(claim.nonce.begin(), claim.nonce.end(),
+                std::copy(claim.author.bytes.begin(), claim.author.bytes.end(),
+                          std::copy(actor.bytes.begin(), actor.bytes.end(), ids.begin())));
+      writer.array(4).octets(ids);
       ranges(covered);
       auto end = live;
       std::size_t count = 0;
@@ -82,6 +135,7 @@ struct Encoder {
         writer.number(live->first.counter - before).octets(live->second);
         before = live->first.counter;
       }
+      parts(frame, actor, frontiers);
     }
   }
 
@@ -155,11 +209,7 @@ struct Encoder {
 
   void operator()(const DeadFrame& frame) {
     begin(Type::dead, 5).number(frame.index).number(frame.number).boolean(frame.undecided);
-    writer.array(frame.dots.actors().size());
-    for (const auto& [actor, counters] : frame.dots) {
-      writer.array(2).octets(actor.view());
-      ranges(counters);
-    }
+    context(frame.dots);
     items(frame.items);
   }
 

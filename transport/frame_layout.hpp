@@ -2,7 +2,9 @@
 
 #include <cstdint>
 
+#include "crdt/batch.hpp"
 #include "crdt/context.hpp"
+#include "crdt/delta.hpp"
 
 namespace loam::wire {
 
@@ -18,7 +20,9 @@ enum class Type : std::uint8_t {
   context,
   live,
   dead,
-  ask
+  ask,
+  proof,
+  join
 };
 
 inline constexpr std::size_t name_octets_max = 63;
@@ -44,6 +48,20 @@ inline constexpr std::size_t item_octets = 8;
 // The part of a state frame whose size is fixed: the digest, the sender's journal, and the journal
 // that its position is in.
 inline constexpr std::size_t state_octets = 32;
+
+/// The counters of an actor's records in a delta that lie within a batch.
+inline RangeSet live_in(const Delta& delta, const ActorId& actor, const BatchPart& part) {
+  RangeSet found;
+  const auto end = delta.live.upper_bound(Dot{actor, part.first + part.count - 1});
+  for (auto at = delta.live.lower_bound(Dot{actor, part.first}); at != end; ++at) found.insert(at->first.counter);
+  return found;
+}
+
+/// The first version whose hello names a key.
+inline constexpr std::uint64_t keys_since = 3;
+
+/// An actor, its author and the nonce of his claim.
+inline constexpr std::size_t claim_octets = 16 + 16 + 8;
 
 /// Octets of a bitmap over the common counters of a live set.
 inline std::uint64_t bitmap_octets(const RangeSet& common) noexcept {

@@ -75,6 +75,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   void perform(Apply& action);
   void perform(WakeAt& action);
   void perform(Hold& action) { host_->hold(*peer_, std::move(action)); }
+  void perform(Admit& action);
   void perform(Alarm& action) { host_->alarm(action.text); }
   void perform(Close& action) { close(action.code, action.reason); }
   void applied(const ApplyOutcome& outcome, std::size_t octets);
@@ -286,6 +287,12 @@ void WebSocketLink::applied(const ApplyOutcome& outcome, std::size_t octets) {
   unapplied_octets_ -= octets;
   react(&Session::applied, outcome);
   read();
+}
+
+void WebSocketLink::perform(Admit& action) {
+  host_->admit(action, [weak = weak_from_this()](const std::optional<std::string>& refusal) {
+    if (const auto link = weak.lock()) link->react(&Session::admitted, refusal);
+  });
 }
 
 void WebSocketLink::perform(WakeAt& action) {

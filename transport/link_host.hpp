@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "transport/session.hpp"
@@ -29,6 +30,10 @@ class LinkHost {
   /// Remembers what the peer has removed and is kept all the same, in place of what was remembered of
   /// that peer and segment before.
   virtual void hold(const Hello& peer, Hold removal) = 0;
+
+  /// Admits the holder of the key if the secret is that of an open invitation, then calls `done` on the loop thread
+  /// with nothing, or with why not. `done` may be called after the link has gone.
+  virtual void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) = 0;
 
   /// The session wants the operator to know.
   virtual void alarm(const std::string& text) = 0;

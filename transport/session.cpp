@@ -26,8 +26,8 @@ std::string shown(std::string text) {
 // ---------------------------------------------------------------- events
 
 void Session::Impl::connected() {
-  last_received_ = last_sent_ = now_;
-  if (config_.role == Role::dialler) send_request(config_.hello);
+  connected_ = last_received_ = last_sent_ = now_;
+  if (config_.role == Role::dialler) greet();
 }
 
 void Session::Impl::received(BytesView message) {
@@ -41,6 +41,10 @@ void Session::Impl::received(BytesView message) {
     awaiting_answer_ = false;
   }
   message_octets_ = message.size();
+  if (std::holds_alternative<Hello>(frame) && !stranger_) peer_hello_ = copy_of(message);
+  // Who asked to be admitted has been, when it hears how things stand.
+  const bool is_welcome = is_joining_ && is_proven_ && config_.role == Role::dialler;
+  if (!report_.peer && is_welcome && std::holds_alternative<StateFrame>(frame)) establish();
   std::visit([this](const auto& item) { on(item); }, frame);
 }
 
@@ -71,8 +75,8 @@ void Session::Impl::applied(const ApplyOutcome& outcome) {
 void Session::Impl::woke() {
   armed_.reset();
   if (std::exchange(pump_later_, false)) changed();
-  if (!report_.peer && now_ - last_received_ >= hello_within) {
-    close(close_going_away, "leaving", "no hello within 10 s");
+  if (!report_.peer && now_ - connected_ >= hello_within) {
+    close(close_going_away, "leaving", stranger_ ? "no proof within 10 s" : "no hello within 10 s");
   } else if (now_ - last_received_ >= dead_after) {
     close(close_going_away, "leaving", "silent for 45 s");
   } else if (report_.peer) {
@@ -97,13 +101,13 @@ void Session::Impl::refresh_report() {
   for (Exchange& exchange : exchanges_) {
     SegmentTally tally = exchange.follower().tally();
     tally.sent = exchange.feed().records_sent();
-    tally.refused = refused_[exchange.segment()];
+    tally.refused += refused_[exchange.segment()];
     tally.held = exchange.comparison().held();
     report_.segments[exchange.segment()] = tally;
     report_.lag[exchange.segment()] = exchange.lag();
   }
   report_.holding = any_holding();
-  if (!config_.once && !peer_done_ && !exchanges_.empty()) {
+  if (!config_.once && !peer_done_ && is_open_ && !exchanges_.empty()) {
     report_.converged = all_shared([](const Exchange& exchange) { return exchange.is_equal(); });
   }
 }
@@ -150,6 +154,10 @@ std::vector<Action> Session::changed(Time now) {
 
 std::vector<Action> Session::applied(const ApplyOutcome& outcome, Time now) {
   return impl_->run(now, [&] { impl_->applied(outcome); });
+}
+
+std::vector<Action> Session::admitted(const std::optional<std::string>& refusal, Time now) {
+  return impl_->run(now, [&] { impl_->admitted(refusal); });
 }
 
 std::vector<Action> Session::woke(Time now) {

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,12 +41,38 @@ struct SessionLimits {
   std::uint64_t removals_percent = 1;
 };
 
+/// Who may take part in a conversation, and in what. All calls on the session's thread; each sees the latest that is
+/// committed.
+class Gatekeeper {
+ public:
+  virtual ~Gatekeeper() = default;
+
+  /// Signs what proves that we hold our key.
+  virtual Signature sign(std::string_view domain, BytesView message) const = 0;
+
+  /// Why the holder of that key is not let in; absent: it is. Its id is that of the key.
+  virtual std::optional<std::string> refusal(const PublicKey& key) const = 0;
+
+  /// Whether the instance may read a segment, which is then exchanged with it.
+  virtual bool may_read(const InstanceId& instance, const std::string& segment) const = 0;
+
+  /// Another value whenever one of these answers may have changed.
+  virtual Fingerprint state() const = 0;
+
+  /// Whether somebody may come in by an invitation.
+  virtual bool has_invitations() const = 0;
+};
+
 /// What a Session is told about its own side.
 struct SessionConfig {
   Role role = Role::dialler;
   bool once = false;  ///< one round: close normally when both sides are equal
   Hello hello;        ///< what we say of ourselves; the nonce is fresh for every connection
   SessionLimits limits;
+  const Gatekeeper* gate = nullptr;  ///< null: everybody is let in, and nobody proves anything; outlives the session
+  Bytes channel;                     ///< of a TLS connection, its exporter value
+  std::optional<PublicKey> expected; ///< the key that the peer must hold
+  std::optional<std::array<std::byte, 16>> secret;  ///< of an invitation: asks to be admitted by it
 };
 
 /// How an Apply ended.
@@ -55,6 +82,9 @@ struct ApplyOutcome {
   std::uint64_t dropped = 0;
   std::uint64_t equivocated = 0;
   std::optional<std::string> refused;  ///< why nothing was stored; absent: it is durable
+  std::uint64_t left_out = 0;  ///< records that are not stored, as their author may not write them
+  std::uint64_t parked = 0;    ///< records that may be stored once more of the registry is here
+  std::string reason;          ///< of one of these
   bool cloned = false;  ///< it showed, stored or not, that a copy of this running instance writes as
                         ///< it does; a matter of the driver's
 };
@@ -64,7 +94,8 @@ struct SegmentTally {
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
   std::uint64_t removed = 0;
-  std::uint64_t refused = 0;
+  std::uint64_t refused = 0;  ///< records and parts that were not stored
+  std::uint64_t parked = 0;   ///< records that wait at the peer until more of the registry is here
   std::uint64_t held = 0;  ///< records that the peer has removed, and that are kept until confirmed
 
   bool operator==(const SegmentTally&) const = default;
@@ -103,6 +134,9 @@ class Session {
 
   /// An Apply has become durable, or was refused whole.
   std::vector<Action> applied(const ApplyOutcome& outcome, Time now);
+
+  /// An Admit has ended: absent, it is admitted; else why not.
+  std::vector<Action> admitted(const std::optional<std::string>& refusal, Time now);
 
   std::vector<Action> woke(Time now);
 

@@ -1,50 +1,14 @@
 // What a frame of the peer does.
-#include "crdt/hash.hpp"
 #include "planted.hpp"
 #include "transport/session_impl.hpp"
 
 namespace loam {
+namespace {
 
-void Session::Impl::on(const Hello& hello) {
-  if (report_.peer) throw Error(ErrorCode::invalid, "hello: a second one");
-  if (hello.version_min > wire_version || hello.version_max < wire_version_min) {
-    close(close_protocol_error, "incompatible",
-          "peer speaks versions " + std::to_string(hello.version_min) + " to " +
-              std::to_string(hello.version_max) + ", this is " + std::to_string(wire_version));
-    return;
-  }
-  if (hello.federation != config_.hello.federation) {
-    report_.untrusted = true;
-    close(close_policy, "untrusted",
-          "peer belongs to federation " + hello.federation.text() + ", this is " +
-              config_.hello.federation.text());
-    return;
-  }
-  if (hello.nonce == config_.hello.nonce || hello.store == config_.hello.store) {
-    close(close_policy, "self", "this is our own store");
-    return;
-  }
-  report_.peer = hello;
-  states_said_ = now_;
-  if (config_.role == Role::listener) send_request(config_.hello);
-  open_segments(hello.store);
-}
+// As many segments as an instance may have.
+constexpr std::size_t early_states_max = 256;
 
-void Session::Impl::open_segments(const StoreId& peer) {
-  std::uint64_t index = 0;
-  const bool dials = config_.role == Role::dialler;
-  const auto& ours = config_.hello.nonce;
-  const auto& theirs = report_.peer->nonce;
-  const SketchKey key =
-      hash128("loam session 1", {dials ? ours : theirs, dials ? theirs : ours});
-  for (const std::string& segment : source_.segments()) {
-    exchanges_.emplace_back(segment, index++, source_, peer, config_.role, key);
-  }
-  for (Exchange& exchange : exchanges_) {
-    exchange.say_state({.final = &exchange == &exchanges_.back()}, out_);
-  }
-  awaiting_answer_ = true;
-}
+}  // namespace
 
 void Session::Impl::on(const Bye& bye) {
   if (bye.code == "untrusted") report_.untrusted = true;
@@ -63,7 +27,10 @@ void Session::Impl::on(const StateFrame& frame) {
   const auto at = std::find_if(exchanges_.begin(), exchanges_.end(), [&](const Exchange& item) {
     return item.segment() == frame.segment;
   });
-  if (at == exchanges_.end()) return;  // a segment that is not declared here
+  if (at == exchanges_.end() && !is_open_ && early_states_.size() < early_states_max) {
+    early_states_.insert_or_assign(frame.segment, frame);
+  }
+  if (at == exchanges_.end()) return;  // a segment that is not declared here, or that the peer may not read
   const auto own = static_cast<std::size_t>(at - exchanges_.begin());
   const auto known = peer_index_.emplace(frame.index, own).first;
   if (known->second != own) throw Error(ErrorCode::invalid, "state: an index with two segments");

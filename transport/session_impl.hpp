@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "transport/exchange.hpp"
+#include "transport/proof.hpp"
 #include "transport/session.hpp"
 
 namespace loam {
@@ -43,7 +44,8 @@ class Session::Impl {
     now_ = now;
     out_.begin_event();
     try {
-      event();
+      if (report_.peer && has_rights_changed()) review_rights();
+      if (!closed_) event();
       if (!closed_) settle();
     } catch (const UnknownFrame& error) {
       close(close_protocol_error, "incompatible", error.what());
@@ -59,6 +61,7 @@ class Session::Impl {
   void received(BytesView message);
   void changed();
   void applied(const ApplyOutcome& outcome);
+  void admitted(const std::optional<std::string>& refusal);
   void woke();
   void leave(const std::string& reason);
   const SessionReport& report();
@@ -67,9 +70,25 @@ class Session::Impl {
  private:
   // session_frames.cpp
   void on(const Hello& hello);
-  void open_segments(const StoreId& peer);
+  void open_segments();
+  void open(const std::vector<std::string>& segments);
+  std::vector<std::string> readable_segments() const;
+  bool has_rights_changed() const { return config_.gate != nullptr && config_.gate->state() != rights_; }
+
+  // session_opening.cpp: until the segments are open.
+  void greet();
+  void on(const Proof& proof);
+  void on(const JoinFrame& frame);
+  bool is_let_in(const Hello& hello);
+  Introduction introduction() const;
+  void prove();
+  void establish();
+  void review_rights();
+  void refuse(const std::string& why);
   void on(const Bye& bye);
-  void on(const Ping&) { require_hello(); }
+  void on(const Ping&) {
+    if (!stranger_) require_hello();
+  }
 
   void on(const StateFrame& frame);
   void on(const DeltaFrame& frame);
@@ -121,6 +140,15 @@ class Session::Impl {
 
   SessionConfig config_;
   const Source& source_;
+  std::optional<Hello> stranger_;  ///< the peer as it says, from its hello on
+  Bytes own_hello_;
+  Bytes peer_hello_;
+  std::map<std::string, StateFrame> early_states_;  ///< of segments that are not open here yet
+  Fingerprint rights_;       ///< state of the gate when it was asked last
+  bool is_open_ = false;     ///< all segments that the peer may read are open
+  bool is_proven_ = false;   ///< the peer's proof was good
+  bool is_joining_ = false;  ///< one of the two waits to be admitted
+  bool is_asked_ = false;    ///< the driver has been asked to admit the peer
   Outbound out_;
   SessionReport report_;
   std::deque<Exchange> exchanges_;  // which never move
@@ -128,6 +156,7 @@ class Session::Impl {
   std::map<std::string, std::uint64_t> refused_;
   std::set<std::size_t> awaited_states_;
   Time now_{};
+  Time connected_{};
   Time last_sent_{};
   Time last_received_{};
   Time states_said_{};

@@ -27,6 +27,9 @@ void Session::Impl::say_alive() {
 }
 
 void Session::Impl::settle() {
+  const bool has_registry = !is_open_ && !exchanges_.empty() && exchanges_.front().is_shared();
+  if (has_registry && exchanges_.front().has_met()) open_segments();
+  if (closed_) return;
   for (Exchange& exchange : exchanges_) {
     const std::uint64_t octets = exchange.comparison().take_read();
     done_octets_ += octets;
@@ -37,7 +40,7 @@ void Session::Impl::settle() {
     octets_seen_ = out_.octets_sent();
     last_sent_ = now_;
   }
-  if (config_.once && report_.peer && peer_final_) settle_round();
+  if (config_.once && is_open_ && peer_final_) settle_round();
   if (closed_) return;
   if (out_.wants_another_event()) {
     arm(now_);
@@ -46,7 +49,7 @@ void Session::Impl::settle() {
   }
   Time next = std::min(last_received_ + dead_after, last_sent_ + ping_after);
   next =
-      report_.peer ? std::min(next, states_said_ + states_after) : last_received_ + hello_within;
+      report_.peer ? std::min(next, states_said_ + states_after) : connected_ + hello_within;
   if (compare_at_) next = std::min(next, *compare_at_);
   arm(next);
 }
@@ -88,11 +91,17 @@ void Session::Impl::ask_states() {
 void Session::Impl::judge_round() {
   comparing_states_ = false;
   report_.converged = all_shared([](const Exchange& exchange) { return exchange.is_equal(); });
+  const bool has_left_out = std::any_of(exchanges_.begin(), exchanges_.end(), [](const Exchange& exchange) {
+    return exchange.follower().tally().refused + exchange.follower().tally().parked > 0;
+  });
   if (report_.converged) {
     out_.send(Bye{"done", ""});
     finish(close_normal, "done");
   } else if (any_holding()) {
     report_.problem = "records that one side has removed are kept by the other until confirmed";
+    close(close_normal, "leaving", report_.problem);
+  } else if (has_left_out) {
+    report_.problem = "the peer has records that are not admitted here";
     close(close_normal, "leaving", report_.problem);
   } else if (++compare_rounds_ >= compare_rounds_max) {
     report_.problem = "the states still differ";

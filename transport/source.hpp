@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "crdt/batch.hpp"
 #include "crdt/context.hpp"
 #include "crdt/delta.hpp"
 #include "crdt/fingerprint.hpp"
@@ -55,6 +56,7 @@ struct ActorState {
 struct Slice {
   Delta delta;
   Authors authors;
+  BatchParts batches;  ///< of the records of `delta`
   RangeSet rest;  ///< counters of the actor that did not fit; empty: all are in `delta`
 };
 

@@ -4,12 +4,15 @@
 #include <cstdlib>
 #include <new>
 
+#include "bench/federation.hpp"
 #include "bench/harness.hpp"
 #include "bench/records.hpp"
 #include "crdt/codec.hpp"
 #include "lib/config.hpp"
 #include "lib/loam.hpp"
+#include "lib/identity.hpp"
 #include "lib/shared_store.hpp"
+#include "lib/store_source.hpp"
 #include "transport/frame.hpp"
 
 namespace {
@@ -88,10 +91,27 @@ void add_all(loam::SharedStore& store, const std::vector<loam::SetRecord>& added
     for (const loam::Bytes& octets : frames) {
       const loam::Frame frame = loam::decode_frame(octets);
       const auto& chunk = std::get<loam::DeltaFrame>(frame);
-      (void)batch.join(store.number(segment), chunk.delta, chunk.authors, loam::StoreId{});
+      (void)batch.join(store.number(segment), chunk.delta, chunk.authors, chunk.batches, loam::StoreId{});
     }
     batch.finish();
   });
+}
+
+// All live records of the segment, as chunks.
+std::vector<loam::Bytes> chunks_of(const loam::SharedStore& store) {
+  const loam::StoreSource source(store);
+  std::vector<loam::Bytes> chunks;
+  for (const loam::ActorState& actor : source.actors(segment, {}, 10)) {
+    loam::RangeSet left = actor.covered;
+    while (!left.empty()) {
+      loam::Slice slice = source.slice(segment, actor.actor, left, 48 * 1'024, 1'000);
+      left = std::move(slice.rest);
+      chunks.push_back(loam::encode_frame(loam::DeltaFrame{.index = 0, .upto = {}, .delta = std::move(slice.delta),
+                                                           .authors = std::move(slice.authors),
+                                                           .batches = std::move(slice.batches)}));
+    }
+  }
+  return chunks;
 }
 
 // Prints what a piece of work took, by the record.
@@ -108,26 +128,23 @@ void counted(const char* name, const loam::lmdb::Env& env, Work&& work) {
 void run(bench::Run& run) {
   const bench::Corpus corpus(7);
   std::vector<loam::SetRecord> made;
-  loam::Delta state;
-  for (std::size_t i = 0; i < records; ++i) {
-    const loam::Dot dot{bench::actor_of(1), i + 1};
-    loam::Bytes record = bench::set_record(corpus, i);
-    made.push_back(loam::decode_set_record(record));
-    state.context.insert(dot);
-    state.live.emplace(dot, std::move(record));
-  }
-  const auto frames = bench::frames_of(state, {{bench::actor_of(1), bench::instance_of(1)}});
+  for (std::size_t i = 0; i < records; ++i) made.push_back(loam::decode_set_record(bench::set_record(corpus, i)));
   const auto open = [](const std::filesystem::path& dir) {
     return loam::Memory::open({.dir = dir, .name = "counts", .federation = {}, .log = {}, .now_ms = {}});
   };
   const auto dir = run.fresh();
   const auto other = run.fresh();
-  (void)open(dir);
-  (void)open(other);
+  bench::found({{dir, "one"}, {other, "other"}});
   {
     const loam::Config config;
     const loam::SegmentTable table;
-    loam::SharedStore store(dir / "shared", table, config, bench::instance_of(1), {});
+    const auto store_of = [&](const std::filesystem::path& of) {
+      const loam::InstanceKey key = loam::load_instance_key(of);
+      return std::make_unique<loam::SharedStore>(of / "shared", table, config, key.id,
+                                                 std::optional<loam::StoreIdentity>(), key.signing);
+    };
+    const auto own = store_of(dir);
+    loam::SharedStore& store = *own;
     counted("add", store.env(), [&] { work_add(store, made); });
     counted("remove", store.env(), [&] { work_remove(store, made); });
     add_all(store, made);
@@ -137,7 +154,9 @@ void run(bench::Run& run) {
       batch.fold();
       batch.finish();
     });
-    loam::SharedStore copy(other / "shared", table, config, bench::instance_of(2), {});
+    const auto others = store_of(other);
+    loam::SharedStore& copy = *others;
+    const auto frames = chunks_of(store);
     counted("join", copy.env(), [&] { work_join(copy, frames); });
     const auto live = [](const loam::SharedStore& of) {
       return of.read([&](const loam::SharedReader& reader) { return reader.segment(of.number(segment)).records; });

@@ -27,7 +27,7 @@ void run(const Action& action, SharedStore& store, SharedBatch& batch) {
     case Action::Kind::put: batch.put(store.number(map_segment), action.name, action.value); return;
     case Action::Kind::join: {
       const SegmentNumber segment = store.number(action.segment);
-      batch.join(segment, action.delta, action.authors, action.origin);
+      batch.join(segment, action.delta, action.authors, {}, action.origin);
       if (action.position) batch.set_position(segment, action.origin, *action.position);
       return;
     }
@@ -126,7 +126,7 @@ void SharedModel::run(const Action& action, std::int64_t now_ms, Changes& change
       return wrote(site_.put(action.name, action.value, now_ms), map_segment, changes);
     case Action::Kind::join: {
       const Applied applied = site_.join(action.segment, action.delta, action.authors, now_ms);
-      rest_.authors.insert(action.authors.begin(), action.authors.end());
+      for (const auto& [actor, claim] : action.authors) rest_.authors.emplace(actor, claim.author);
       if (!applied.changed.empty()) {
         changes[{action.segment, action.origin}].insert(applied.changed);
       }

@@ -27,7 +27,7 @@ struct SharedState {
   StoreId id;
   Hlc clock;
   std::map<std::string, SegmentContents> segments;  ///< those that hold something, by name
-  Authors authors;
+  std::map<ActorId, InstanceId> authors;
   std::map<std::pair<StoreId, std::string>, Position> positions;
   std::map<StoreId, Bytes> peers;  ///< encoded rows
   std::map<PacketId, std::string> packets;

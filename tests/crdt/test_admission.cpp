@@ -55,7 +55,7 @@ struct AdmissionWorld {
 struct Parcel {
   Batch batch;
   SignedBatch sealed;
-  loam::BatchRecords records;
+  loam::TreePart records;
 
   Parcel(const AdmissionWorld& world, const SigningKey& author, Gen& gen, bool with_gone = true) {
     std::vector<ContentHash> hashes(1 + gen.index(40));
@@ -73,7 +73,7 @@ struct Parcel {
     std::vector<bool> is_live(hashes.size(), true);
     for (std::size_t i = 0; i < hashes.size(); ++i) is_live[i] = !with_gone || gen.coin();
     for (std::uint32_t i = 0; i < hashes.size(); ++i) {
-      if (is_live[i]) records.live.push_back({i, hashes[i]});
+      if (is_live[i]) records.there.push_back({i, hashes[i]});
     }
     records.rest = loam::tree_rest(hashes, is_live);
     seal(author);
@@ -171,8 +171,8 @@ TEST_CASE("what was altered, moved or signed by another is refused") {
     p.sealed.octets = loam::encode(p.batch);
   });
   altered("with another record", ErrorCode::untrusted, [&](Parcel& p) {
-    if (p.records.live.empty()) p.records.rest.front().bytes[0] ^= std::byte{1};
-    if (!p.records.live.empty()) p.records.live.front().hash.bytes[0] ^= std::byte{1};
+    if (p.records.there.empty()) p.records.rest.front().bytes[0] ^= std::byte{1};
+    if (!p.records.there.empty()) p.records.there.front().hash.bytes[0] ^= std::byte{1};
   });
   altered("with a hash too many", ErrorCode::untrusted, [&](Parcel& p) { p.records.rest.push_back({}); });
   altered("cut short", ErrorCode::invalid, [&](Parcel& p) { p.sealed.octets.pop_back(); });
@@ -201,7 +201,7 @@ TEST_CASE("no bit of what is brought may change") {
   };
   try_all(parcel.sealed.octets);
   try_all(parcel.sealed.signature.bytes);
-  for (auto& leaf : parcel.records.live) try_all(leaf.hash.bytes);
+  for (auto& leaf : parcel.records.there) try_all(leaf.hash.bytes);
   for (auto& hash : parcel.records.rest) try_all(hash.bytes);
   CHECK(is_admitted());
 }
@@ -213,10 +213,10 @@ TEST_CASE("of a governed segment nothing may be missing, and who may tighten may
   Parcel whole(world, world.writer, gen, false);
   CHECK(verdict_of(world, whole));
   CHECK(is_refused(world, Parcel(world, world.reader, gen, false), ErrorCode::denied));
-  loam::BatchRecords& records = whole.records;
-  std::vector<std::uint32_t> gone{records.live.front().place};
-  records.rest = loam::tree_rest(whole.batch.count, records.live, records.rest, gone).value();
-  records.live.erase(records.live.begin());
+  loam::TreePart& records = whole.records;
+  std::vector<std::uint32_t> gone{records.there.front().place};
+  records.rest = loam::tree_rest(whole.batch.count, records.there, records.rest, gone).value();
+  records.there.erase(records.there.begin());
   CHECK(is_refused(world, whole, ErrorCode::invalid));
 }
 

@@ -85,13 +85,13 @@ TEST_CASE("a signed batch vouches for its records, and for each that is left whe
     REQUIRE(loam::is_signed_by(author.key(), sealed));
     std::vector<bool> is_live(hashes.size());
     for (std::size_t i = 0; i < hashes.size(); ++i) is_live[i] = gen.coin();
-    loam::BatchRecords records{{}, loam::tree_rest(hashes, is_live)};
+    loam::TreePart records{{}, loam::tree_rest(hashes, is_live)};
     for (std::uint32_t i = 0; i < hashes.size(); ++i) {
-      if (is_live[i]) records.live.push_back({i, hashes[i]});
+      if (is_live[i]) records.there.push_back({i, hashes[i]});
     }
     REQUIRE(loam::are_of(batch, records));
-    if (records.live.empty()) return;
-    records.live[gen.index(records.live.size())].hash = random_id<ContentHash>(gen);
+    if (records.there.empty()) return;
+    records.there[gen.index(records.there.size())].hash = random_id<ContentHash>(gen);
     REQUIRE_FALSE(loam::are_of(batch, records));
   });
 }

@@ -3,8 +3,6 @@
 #include "transport/frame.hpp"
 
 using loam::Frame;
-using loam::Range;
-using loam::RangeSet;
 
 namespace {
 
@@ -15,51 +13,10 @@ IdType counting(unsigned first) {
   return id;
 }
 
-const auto actor = counting<loam::ActorId>(0);
-const auto other = counting<loam::ActorId>(16);
-const auto author = counting<loam::InstanceId>(0x30);
-
-RangeSet ranges(std::initializer_list<Range> from) {
-  RangeSet result;
-  for (const Range& range : from) result.insert(range);
-  return result;
-}
-
-loam::Hello hello() {
-  loam::Hello frame;
-  frame.version_min = frame.version_max = 1;
-  frame.federation = counting<loam::FederationId>(0x20);
-  frame.instance = author;
-  frame.store = counting<loam::StoreId>(0x40);
-  frame.name = "alpha";
-  frame.nonce = counting<loam::ContentHash>(0x50).bytes;
-  return frame;
-}
-
-loam::DeltaFrame delta() {
-  const loam::Bytes record = test::read_golden("crdt-v1.txt").at("set_record");
-  loam::DeltaFrame frame{1, 300, {}, {}};
-  frame.authors[actor] = author;
-  frame.authors[other] = counting<loam::InstanceId>(0x70);
-  frame.delta.context.insert(actor, ranges({{1, 3}, {5, 5}}));
-  frame.delta.context.insert(other, Range{1'000, 2'000});
-  frame.delta.live[{actor, 2}] = record;
-  frame.delta.live[{actor, 5}] = record;
-  return frame;
-}
-
-loam::DeltaFrame delta_without_position() {
-  loam::DeltaFrame frame{.index = 1};
-  frame.authors[actor] = author;
-  frame.delta.context.insert(actor, Range{7, 7});
-  return frame;
-}
-
 std::map<std::string, Frame> frames() {
   const auto digest = counting<loam::StateDigest>(0x60);
   constexpr loam::JournalId journal = 0x0123456789abcdef;
   return {
-      {"hello", hello()},
       {"bye", loam::Bye{"done", ""}},
       {"bye_with_reason", loam::Bye{"incompatible", "peer speaks versions 2 to 4, this is 1"}},
       {"ping", loam::Ping{}},
@@ -74,9 +31,6 @@ std::map<std::string, Frame> frames() {
       {"state_of_a_map",
        loam::StateFrame{
            0, "instance_registry", {loam::Kind::map, digest, 1, 0, 0}, {}, true, true, false, true}},
-      {"delta", delta()},
-      {"delta_position_only", loam::DeltaFrame{1, 300, {}, {}}},
-      {"delta_without_position", delta_without_position()},
       {"ack", loam::AckFrame{1, 123'456, 300}},
   };
 }

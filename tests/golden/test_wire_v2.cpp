@@ -36,16 +36,6 @@ loam::Bytes cells() {
                         "000000000000000100000002");
 }
 
-loam::Hello hello() {
-  loam::Hello frame;
-  frame.federation = counting<loam::FederationId>(0x20);
-  frame.instance = counting<loam::InstanceId>(0x30);
-  frame.store = counting<loam::StoreId>(0x40);
-  frame.name = "alpha";
-  frame.nonce = counting<loam::ContentHash>(0x50).bytes;
-  return frame;
-}
-
 loam::StateFrame held() {
   loam::StateFrame frame{.index = 1, .segment = "lessons_learned"};
   frame.state = {loam::Kind::set, counting<loam::StateDigest>(0x60), journal, 17, 70'000};
@@ -106,7 +96,6 @@ loam::DeadFrame dead_dots() {
 
 std::map<std::string, Frame> frames() {
   return {
-      {"hello", hello()},
       {"state_held", held()},
       {"compare_items", compare_items()},
       {"compare_sketch", compare_sketch()},

@@ -161,7 +161,7 @@ void LockStep::receive(Gen& gen, SharedBatch& batch) {
   if (gen.one_in(20)) delta = equivocated(gen, std::move(delta), segment);
   const StoreId origin = peer(static_cast<unsigned>(from));
   for (int times = gen.one_in(5) ? 2 : 1; times > 0; --times) {
-    const Applied stored = batch.join(store_->number(segment), delta, authors, origin);
+    const Applied stored = batch.join(store_->number(segment), delta, authors, {}, origin);
     // A clone of this session was seen: both go on under another actor.
     if (batch.saw_clone()) model_.become(store_->own_actor(now_ms_));
     const Applied applied = model_.join(segment, delta, authors, now_ms_);

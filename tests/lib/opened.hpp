@@ -43,31 +43,52 @@ struct TestClock {
   }
 };
 
-/// Instances of one federation in one scratch directory.
+/// Instances of one federation in one scratch directory. The first founds it and admits the others, which are
+/// governors with every right like itself.
 class Instances {
  public:
-  Instances() { federation_.bytes.fill(std::byte{7}); }
-
   /// Opens, or makes, the instance of a name.
   Memory open(const std::string& name) const { return open_at(name, name); }
 
   Memory open_at(const std::string& directory, const std::string& name) const {
+    return Memory::open(options(directory, name));
+  }
+
+  /// What opens it; a new one is admitted.
+  Options options(const std::string& directory, const std::string& name) const {
     Options options;
     options.dir = path(directory);
     options.name = name;
-    options.federation = federation_;
     options.now_ms = clock.reader();
-    return Memory::open(options);
+    if (founder_.empty()) founder_ = options.dir;
+    if (!std::filesystem::exists(options.dir / "shared")) options.federation = admit(options.dir, name);
+    return options;
   }
 
   std::filesystem::path path(const std::string& name) const { return scratch_ / name.c_str(); }
-  const FederationId& federation() const { return federation_; }
 
   TestClock clock;
 
  private:
+  // Absent: it is the founder.
+  std::optional<std::string> admit(const std::filesystem::path& dir, const std::string& name) const {
+    if (dir == founder_) return std::nullopt;
+    Options of_founder;
+    of_founder.dir = founder_;
+    of_founder.now_ms = clock.reader();
+    Memory founder = Memory::open(of_founder);
+    Member member{.name = name, .public_key = instance_key(dir), .role = "governor"};
+    for (const Segment& segment : founder.segments().all()) {
+      if (segment.scope == Scope::shared && segment.name != "instance_registry") {
+        member.permissions[segment.name] = segment.governed ? "rwtl" : "rw";
+      }
+    }
+    founder.admit(member);
+    return founder.federation();
+  }
+
   Scratch scratch_;
-  FederationId federation_;
+  mutable std::filesystem::path founder_;
 };
 
 inline std::string listen(Memory& memory) {

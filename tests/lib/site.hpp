@@ -51,7 +51,7 @@ struct Site {
   /// Writes as this actor from now on.
   void become(const ActorId& next) {
     actor = next;
-    authors[next] = instance;
+    authors[next] = ActorClaim(instance);
   }
 
   std::vector<Dot> dots_of(const std::string& text) const {
@@ -61,7 +61,7 @@ struct Site {
   Applied add(const std::string& text, const std::string& note, std::int64_t now_ms) {
     Delta delta;
     for (const Dot& dot : dots_of(text)) {
-      if (authors.at(dot.actor) == instance) delta.context.insert(dot);
+      if (authors.at(dot.actor).author == instance) delta.context.insert(dot);
     }
     return write(set_segment, std::move(delta),
                  encode(SetRecord{clock.next(now_ms), content_of(text), meta_of(note)}));

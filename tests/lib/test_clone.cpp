@@ -54,7 +54,7 @@ struct Store {
     if (text) delta.live.emplace(dot, encode(SetRecord{{}, test::content_of(*text), test::meta_of("")}));
     bool saw_clone = false;
     write([&](SharedBatch& batch) {
-      batch.join(set, delta, {{dot.actor, id_of<InstanceId>(1)}}, id_of<StoreId>(5));
+      batch.join(set, delta, {{dot.actor, ActorClaim(id_of<InstanceId>(1))}}, {}, id_of<StoreId>(5));
       saw_clone = batch.saw_clone();
     });
     return saw_clone;
@@ -113,8 +113,8 @@ TEST_CASE("a copy is told of once, and also when what showed it could not be sto
     for (std::uint64_t i = 1; i <= 3; ++i) {
       Apply change{.ticket = i, .segment = test::set_segment, .delta = {}, .authors = {}, .position = {}};
       change.delta.context.insert(Dot{mine.actor, mine.counter + i});
-      change.authors.emplace(mine.actor, id_of<InstanceId>(1));
-      jobs.push_back(apply_job(store.shared, id_of<StoreId>(5), std::move(change), Refusals().of({}),
+      change.authors.emplace(mine.actor, ActorClaim(id_of<InstanceId>(1)));
+      jobs.push_back(apply_job(store.shared, id_of<StoreId>(5), {}, std::move(change), Refusals().of({}),
                                [&](const ApplyOutcome& outcome) { outcomes.push_back(outcome); }));
     }
     store.write([&](SharedBatch& batch) {

@@ -155,16 +155,16 @@ Delta one(const Dot& dot, const std::string& text) {
 
 TEST_CASE("of a dot with two contents the other one is kept aside, whichever came first") {
   const Dot dot{id_of<ActorId>(50), 1};
-  const Authors authors{{dot.actor, id_of<InstanceId>(51)}};
+  const Authors authors{{dot.actor, ActorClaim(id_of<InstanceId>(51))}};
   std::vector<Bytes> kept;
   for (const bool swapped : {false, true}) {
     HoldingStore store;
     const Delta first = one(dot, swapped ? "two" : "one");
     const Delta second = one(dot, swapped ? "one" : "two");
     const StoreId peer = id_of<StoreId>(60);
-    store.write([&](SharedBatch& batch) { batch.join(store.set, first, authors, {}); });
+    store.write([&](SharedBatch& batch) { batch.join(store.set, first, authors, {}, {}); });
     store.write([&](SharedBatch& batch) {
-      CHECK(batch.join(store.set, second, authors, peer).equivocated.size() == 1);
+      CHECK(batch.join(store.set, second, authors, {}, peer).equivocated.size() == 1);
     });
     const auto items = store.held();
     REQUIRE(items.size() == 1);

@@ -58,10 +58,7 @@ TEST_CASE("nothing of a private segment is on the wire, with a peer, in an expor
   const Instances instances;
   std::mutex mutex;
   std::string log;
-  Options options;
-  options.dir = instances.path("alpha");
-  options.name = "alpha";
-  options.federation = instances.federation();
+  Options options = instances.options("alpha", "alpha");
   options.log = [&](LogLevel, std::string_view line) {
     const std::lock_guard lock(mutex);
     log += std::string(line) + "\n";

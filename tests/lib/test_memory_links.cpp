@@ -91,7 +91,10 @@ TEST_CASE("peers are in the status, and what they lack is their lag") {
   Memory beta = instances.open("beta");
   const std::string endpoint = listen(alpha);
   REQUIRE(sync(beta, endpoint).converged);
-  CHECK(eventually([&] { return !beta.status().peers.empty(); }));
+  CHECK(eventually([&] {
+    const auto peers = beta.status().peers;
+    return !peers.empty() && peers.at(0).lag.contains("lessons_learned");
+  }));
   const PeerStatus peer = beta.status().peers.at(0);
   CHECK(peer.name == "alpha");
   CHECK(peer.id == alpha.id().text());

@@ -37,9 +37,9 @@ class Readme(unittest.TestCase):
         own = "alpha: Retry 429 with jitter; fixed sleeps synchronise the herd\n"
         with tempfile.TemporaryDirectory() as directory:
             self.assertEqual(run(directory, program), own)
-            identity = json.loads(run(directory, loam, "--json", "-C", "alpha", "id"))
-            run(directory, loam, "-C", "beta", "init", "beta", "--federation",
-                identity["federation"])
+            key = json.loads(run(directory, loam, "--json", "-C", "beta", "id", "--make"))["public_key"]
+            run(directory, loam, "-C", "alpha", "admit", "beta", key, "--allow", "all=rw", "--out", "federation")
+            run(directory, loam, "-C", "beta", "join", "--federation", "federation", "--name", "beta")
             run(directory, loam, "-C", "beta", "remember", "Cap every retry at 30 s")
             serving = subprocess.Popen(
                 [loam, "-C", "beta", "serve", "--listen", "127.0.0.1:0"], cwd=directory,

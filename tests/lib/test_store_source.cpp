@@ -78,9 +78,8 @@ Slice checked_slice(const LockStep& trace, const std::string& segment, const Act
   both.insert(slice.rest);
   REQUIRE(both == known);
   REQUIRE((slice.rest.empty() || slice.rest.ranges().front().first > claimed.highest()));
-  const Authors authors =
-      known.empty() ? Authors{} : Authors{{actor, trace.model().authors.at(actor)}};
-  REQUIRE(slice.authors == authors);
+  REQUIRE(slice.authors.size() == (known.empty() ? 0 : 1));
+  if (!known.empty()) REQUIRE(slice.authors.at(actor).author == trace.model().authors.at(actor).author);
   REQUIRE(slice.delta.live.size() <= std::max<std::size_t>(records_max, 1));
   std::size_t octets = 0;
   for (const auto& [dot, record] : slice.delta.live) octets += record.size();

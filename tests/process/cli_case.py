@@ -19,9 +19,9 @@ PATIENCE_S = 120  # for anything that ought to be immediate
 RECEIPT = {"id", "segment", "scope", "target", "existing"}
 RECORD = {"id", "segment", "type", "text", "title", "payload", "tags", "authors", "support", "created_ms",
           "updated_ms", "retracted", "supersedes", "provenance"}
-COMMANDS = ["init", "id", "remember", "recall", "get", "list", "revise", "forget", "put", "show", "keys", "erase",
+COMMANDS = ["init", "id", "invite", "join", "admit", "remember", "recall", "get", "list", "revise", "forget", "put", "show", "keys", "erase",
             "route", "serve", "sync", "status", "digest", "verify", "doctor", "export", "import",
-            "journal"]
+            "journal", "peers"]
 
 
 # Ids of packets; the first two begin alike.
@@ -47,6 +47,15 @@ class Case(unittest.TestCase):
         self.env = dict(os.environ, HOME=self.scratch)
         self.env.pop("LOAM_DIR", None)
         self.alpha = self.ok("init", "alpha")
+
+    def join(self, name, dir=None):
+        """A new instance in the federation of `alpha`, a governor like it; returns its directory."""
+        dir = dir or self.path(name)
+        key = self.ok("id", "--make", dir=dir)["public_key"]
+        file = self.path(f"federation-of-{name}")
+        self.ok("admit", name, key, "--allow", "all=rw", "--role", "governor", "--out", file)
+        self.ok("join", "--federation", file, "--name", name, dir=dir)
+        return dir
 
     def path(self, name, content=None):
         """A path in the temporary directory, with that content if any."""

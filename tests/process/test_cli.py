@@ -28,8 +28,8 @@ class Instances(Case):
         self.assertEqual(self.ok("id")["id"], self.alpha["id"])
         self.assertEqual(self.ok("id")["name"], "alpha")
 
-    def test_init_can_join_a_federation_by_its_id(self):
-        beta = self.ok("init", "beta", "--federation", self.alpha["federation"], dir=self.path("beta"))
+    def test_an_instance_joins_a_federation_without_a_network(self):
+        beta = self.ok("id", dir=self.join("beta"))
         self.assertEqual(beta["federation"], self.alpha["federation"])
         self.assertNotEqual(beta["id"], self.alpha["id"])
 

@@ -85,8 +85,7 @@ class Sound(DoctorCase):
 
 class Records(DoctorCase):
     def test_a_damaged_record_is_told_forgotten_and_fetched_again(self):
-        beta = self.path("beta")
-        self.ok("init", "beta", "--federation", self.alpha["federation"], dir=beta)
+        beta = self.join("beta")
         kept = self.remember("a lesson that is kept")
         hit = self.remember("a lesson that is hit")
         server = self.start("serve", "--listen", "127.0.0.1:0", dir=beta)
@@ -209,11 +208,13 @@ class Stores(DoctorCase):
         self.assertEqual(self.ok("id"), self.id)
 
     def test_when_both_stores_are_gone_the_name_must_be_given(self):
+        federation = self.path("federation")
+        self.ok("admit", "other", self.ok("id", "--make", dir=self.path("other"))["public_key"], "--out", federation)
         for store in ["shared", "private"]:
             with open(self.file(store), "wb") as file:
                 file.write(b"\0" * 40960)
         self.assertFalse(self.states(1, "--fix")["damaged_store"]["fixed"])
-        self.states(0, "--fix", "--name", "alpha", "--federation", self.alpha["federation"])
+        self.states(0, "--fix", "--name", "alpha", "--federation", federation)
         self.assertEqual(self.ok("id"), self.id)
 
     def test_a_store_that_somebody_has_open_is_not_set_aside(self):

@@ -14,12 +14,14 @@ CALLS = [["id"], ["remember", "x"], ["remember", "--packet", "-"], ["remember", 
          ["route", "read", "lessons_learned"], ["serve", "--listen", "127.0.0.1:0"], ["sync", "ws://127.0.0.1:1"],
          ["sync", "--watch", "ws://127.0.0.1:1"], ["status"], ["status", "--watch"], ["digest"], ["export"],
          ["import", "-"], ["journal"], ["journal", "--drop"], ["verify"], ["verify", "--deep"],
-         ["verify", "--absent", ID_A], ["doctor"], ["doctor", "--fix"]]
+         ["verify", "--absent", ID_A], ["doctor"], ["doctor", "--fix"],
+         ["invite", "--name", "x", "--endpoint", "ws://127.0.0.1:1"], ["admit", "x", "0" * 64], ["peers"],
+         ["peers", "grant", "x"], ["peers", "revoke", "x"]]
 
 
 class Directories(Case):
     def test_every_command_needs_an_instance_and_makes_none(self):
-        self.assertEqual({call[0] for call in CALLS} | {"init"}, set(COMMANDS))
+        self.assertEqual({call[0] for call in CALLS} | {"init", "join"}, set(COMMANDS))
         nowhere = self.path("nowhere")
         empty = self.path("empty")
         os.mkdir(empty, 0o700)
@@ -73,9 +75,11 @@ class Directories(Case):
                 self.assertFalse(os.path.exists(self.path("new")))
         self.ok("init", "a" * 63, dir=self.path("new"))
 
-    def test_bad_federation(self):
-        for id in ["", "zz", "u" * 26, self.alpha["federation"] + "0"]:
-            self.fails(2, "invalid", "init", "b", "--federation", id, dir=self.path("new"))
+    def test_what_is_no_federation(self):
+        for content in ["", "zz", "loam federation 1\n", "loam federation 1\n!!\n", "loam federation 1\nAAAA\n"]:
+            file = self.path("federation", content)
+            self.fails(2, "invalid", "join", "--federation", file, "--name", "b", dir=self.path("new"))
+            self.assertFalse(os.path.exists(self.path("new/shared")))
 
 
 class Usage(Case):

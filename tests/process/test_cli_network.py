@@ -8,7 +8,7 @@ import unittest
 from cli_case import Case
 
 PEER = {"endpoint", "name", "ok", "error", "round_trips", "bytes_sent", "bytes_received", "segments"}
-TRAFFIC = {"sent", "received", "removed", "refused", "held"}
+TRAFFIC = {"sent", "received", "removed", "refused", "parked", "held"}
 
 
 class Federation(Case):
@@ -16,8 +16,7 @@ class Federation(Case):
 
     def setUp(self):
         super().setUp()
-        self.beta = self.path("beta")
-        self.ok("init", "beta", "--federation", self.alpha["federation"], dir=self.beta)
+        self.beta = self.join("beta")
 
     def serve(self, *args, dir=None):
         """A process that serves, and its endpoint."""

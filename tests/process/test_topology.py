@@ -34,6 +34,8 @@ class Hubs(Peers):
         self.write_many(self.dir, [f"alpha {i}" for i in range(50)])
         self.sync(self.dir, first_endpoint)
         self.write_many(gamma, [f"gamma {i}" for i in range(50)])
+        self.until(lambda: "gamma" in [one["name"] for one in self.ok("peers", dir=second)["members"]],
+                   "the second hub does not hear who gamma is")
         self.sync(gamma, second_endpoint)
         for hub in (first, second):
             self.until(lambda: len(self.records(hub)) == 100, f"{hub} does not hear of it")
@@ -131,7 +133,7 @@ class Absence(Peers):
 class Isolation(Peers):
     def test_what_is_private_is_in_no_file_of_another_instance(self):
         canary = "canary-4471"
-        beta, hub = self.instance("beta"), self.instance("hub")
+        hub, beta = self.instance("hub"), self.instance("beta")  # whoever comes later knows who was there
         _, endpoint = self.serve(hub)
         for dir in (self.dir, beta):
             self.remember(f"{canary} history", "-s", "project_history", dir=dir)

@@ -84,9 +84,9 @@ Bytes World::corrupted(Link& link, int side, const Bytes& frame) {
 bool World::may_be_claimed(const Delta& delta, const Authors& authors) const {
   if (switches_.false_claims) return true;
   const InstanceId& liar = replicas_.back()->instance;
-  for (const auto& [actor, author] : authors) {
+  for (const auto& [actor, claim] : authors) {
     const auto honest = honest_authors_.find(actor);
-    if (author != (honest == honest_authors_.end() ? liar : honest->second)) return false;
+    if (claim.author != (honest == honest_authors_.end() ? liar : honest->second)) return false;
   }
   for (const auto& [actor, ranges] : delta.context) {
     if (!honest_authors_.contains(actor)) continue;
@@ -138,7 +138,7 @@ void World::inject(Gen& gen) {
   lie.delta.context.insert(victim->first);
   lie.authors.emplace(victim->first.actor, honest_authors_.at(victim->first.actor));
   const InstanceId& liar = replicas_[from.replica]->instance;
-  if (switches_.false_claims && gen.one_in(3)) lie.authors.begin()->second = liar;
+  if (switches_.false_claims && gen.one_in(3)) lie.authors.begin()->second = ActorClaim(liar);
   const bool is_set = replicas_[from.replica]->shared.segments.at(name).kind == Kind::set;
   switch (gen.below(3)) {
     case 0:

@@ -152,9 +152,9 @@ void World::apply(Link& link, int side, Apply change) {
   todo.what = "apply to " + change.segment;
   todo.effect = [this, change, peer, told](Judgement& now) -> std::optional<ErrorCode> {
     if (!change.delta.empty()) {
-      for (const auto& [actor, author] : change.authors) {
-        const auto known = now.shared.authors.emplace(actor, author).first;
-        if (known->second != author) return ErrorCode::untrusted;
+      for (const auto& [actor, claim] : change.authors) {
+        const auto known = now.shared.authors.emplace(actor, claim.author).first;
+        if (known->second != claim.author) return ErrorCode::untrusted;
       }
       hear(now, change, peer, *told);
     }
@@ -177,7 +177,7 @@ void World::apply(Link& link, int side, Apply change) {
     trace_.expect(alarms_due_.empty(), "no alarm was raised of two contents");
   };
   todo.job =
-      apply_job(process.shared, peer, std::move(change), process.refusals.of(end.peer->nonce),
+      apply_job(process.shared, peer, end.peer->instance, std::move(change), process.refusals.of(end.peer->nonce),
                 [told](const ApplyOutcome& outcome) { *told = outcome; });
   process.queue.push_back(std::move(todo));
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include <set>
 
 #include "tests/support/gen.hpp"
@@ -49,17 +51,36 @@ inline loam::StateFrame any_state(Gen& gen) {
   return frame;
 }
 
+inline loam::BatchPart any_part(Gen& gen, std::uint64_t counter) {
+  loam::BatchPart part;
+  part.first = counter - std::min<std::uint64_t>(counter - 1, gen.below(4));
+  part.count = static_cast<std::uint32_t>(counter - part.first + 1 + gen.below(4));
+  part.here = loam::RangeSet(loam::Range{counter, counter});
+  for (std::size_t left = gen.index(3); left > 0; --left) part.frontier.push_back({any_id<loam::ActorId>(gen), 1 + gen.below(9)});
+  std::sort(part.frontier.begin(), part.frontier.end());
+  if (gen.one_in(4)) part.superseded.insert(any_id<loam::ActorId>(gen), any_ranges(gen));
+  for (std::byte& octet : part.signature.bytes) octet = static_cast<std::byte>(gen.below(256));
+  part.rest.resize(gen.index(part.count + 1));
+  for (loam::TreeHash& hash : part.rest) hash = any_id<loam::TreeHash>(gen);
+  return part;
+}
+
 inline loam::DeltaFrame any_delta(Gen& gen) {
   loam::DeltaFrame frame;
   frame.index = gen.number();
   frame.upto = any_optional(gen);
   for (std::size_t left = gen.index(4); left > 0; --left) {
     const auto actor = any_id<loam::ActorId>(gen);
-    frame.authors[actor] = any_id<loam::InstanceId>(gen);
+    loam::ActorClaim claim(any_id<loam::InstanceId>(gen));
+    for (std::byte& octet : claim.nonce) octet = static_cast<std::byte>(gen.below(256));
+    frame.authors[actor] = claim;
     frame.delta.context.insert(actor, any_ranges(gen));
     for (std::size_t records = gen.index(4); records > 0; --records) {
       frame.delta.live[{actor, 1 + (gen.number() >> 2)}] = gen.bytes(20);
     }
+  }
+  for (const auto& [dot, record] : frame.delta.live) {
+    if (gen.coin()) frame.batches[dot.actor].push_back(any_part(gen, dot.counter));
   }
   return frame;
 }
@@ -157,12 +178,17 @@ inline loam::Hello any_hello(Gen& gen) {
   frame.store = any_id<loam::StoreId>(gen);
   frame.name = gen.ascii(63);
   frame.nonce = any_id<loam::ContentHash>(gen).bytes;
+  if (frame.version_max < 3) return frame;
+  for (std::byte& octet : frame.key.bytes) octet = static_cast<std::byte>(gen.below(256));
+  frame.joins = gen.coin();
   return frame;
 }
 
 /// A frame of any type that a peer may send.
 inline loam::Frame any_frame(Gen& gen) {
-  switch (gen.below(11)) {
+  switch (gen.below(13)) {
+    case 11: return loam::Proof{any_part(gen, 1).signature};
+    case 12: return loam::JoinFrame{any_id<loam::ContentHash>(gen).bytes};
     case 0: return any_hello(gen);
     case 1: return loam::Bye{gen.ascii(63), gen.text(100)};
     case 2: return loam::Ping{};

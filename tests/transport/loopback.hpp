@@ -116,6 +116,7 @@ class FakeHost final : public loam::LinkHost {
     reports.push_back(report);
   }
   void hold(const loam::Hello&, loam::Hold removal) override { held.push_back(std::move(removal)); }
+  void admit(loam::Admit, std::function<void(std::optional<std::string>)> done) override { done("nobody is invited"); }
   void alarm(const std::string& text) override { alarms.push_back(text); }
   loam::SessionConfig session_config(loam::Role role) override { return {role, false, hello}; }
   const loam::Source& source() override { return storage; }

@@ -75,7 +75,7 @@ class Peer final : public loam::Source {
 
   /// Writes under this actor from now on, in all segments.
   void become(const loam::ActorId& actor) {
-    authors_[actor] = instance_of(author_);
+    authors_[actor] = loam::ActorClaim(instance_of(author_));
     for (auto& [name, segment] : segments_) segment.replica.become(actor);
   }
 

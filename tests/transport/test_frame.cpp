@@ -60,6 +60,8 @@ TEST_CASE("a frame with too few elements is malformed, whatever its type") {
   test::forall("shorter frames", 1'000, [](Gen& gen) {
     const Frame frame = test::any_frame(gen);
     if (std::holds_alternative<loam::Ping>(frame)) return;
+    const auto* hello = std::get_if<loam::Hello>(&frame);
+    if (hello != nullptr && hello->version_max < 3) return;  // its key is not read
     REQUIRE(changed(frame, [&](Array& elements) {
               elements.resize(gen.between(0, elements.size() - 1));
             }) == ErrorCode::invalid);
@@ -77,7 +79,7 @@ TEST_CASE("a frame cut short anywhere is malformed") {
 }
 
 TEST_CASE("a type that is not known is named") {
-  for (const std::uint64_t type : {0U, 6U, 7U, 8U, 9U, 16U, 127U, 1'000'000U}) {
+  for (const std::uint64_t type : {0U, 6U, 7U, 8U, 9U, 18U, 127U, 1'000'000U}) {
     Bytes message;
     loam::Writer(message).array(1).number(type);
     CHECK_THROWS_AS((void)loam::decode_frame(message), loam::UnknownFrame);
@@ -143,9 +145,9 @@ TEST_CASE("a chunk with repeated or unsorted actors or counters is malformed") {
   frame.delta.context.insert(high, loam::Range{1, 9});
   frame.delta.live[{high, 3}] = Bytes(1);
   frame.delta.live[{high, 4}] = Bytes(1);
-  const auto actors = [](Array& elements) -> Array& { return std::get<Array>(elements[3].data); };
+  const auto actors = [](Array& elements) -> Array& { return std::get<Array>(elements[4].data); };
   const auto live = [&](Array& elements) -> Array& {
-    return std::get<Array>(std::get<Array>(actors(elements)[1].data)[3].data);
+    return std::get<Array>(std::get<Array>(actors(elements)[1].data)[2].data);
   };
   CHECK(!changed(frame, [&](Array&) {}));
   CHECK(changed(frame, [&](Array& elements) {
@@ -159,7 +161,7 @@ TEST_CASE("a chunk with repeated or unsorted actors or counters is malformed") {
   CHECK(changed(frame, [&](Array& elements) { live(elements)[2] = Value(loam::counter_max); }) ==
         ErrorCode::invalid);
   CHECK(changed(frame, [&](Array& elements) {
-          std::get<Array>(actors(elements)[0].data)[2] = octets_of({});
+          std::get<Array>(actors(elements)[0].data)[1] = octets_of({});
         }) == ErrorCode::invalid);
 }
 

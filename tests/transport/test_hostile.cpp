@@ -49,7 +49,7 @@ struct Opened : Script {
     DeltaFrame frame;
     frame.index = lessons_index;
     frame.delta = other.store(lessons).full_state();
-    frame.authors[other.replica(lessons).actor()] = test::instance_of(2);
+    frame.authors[other.replica(lessons).actor()] = loam::ActorClaim(test::instance_of(2));
     return frame;
   }
 

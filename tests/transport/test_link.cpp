@@ -29,7 +29,7 @@ std::string delta_octets(std::uint64_t counter, const std::string& text = "") {
   loam::DeltaFrame frame;
   const loam::Dot dot{loam::ActorId{hello_of(2).nonce}, counter};
   frame.delta.context.insert(dot);
-  frame.authors[dot.actor] = hello_of(2).instance;
+  frame.authors[dot.actor] = loam::ActorClaim(hello_of(2).instance);
   if (!text.empty()) {
     const auto content = loam::encode(loam::Map{{"text", loam::Value(text)}});
     frame.delta.live[dot] = loam::encode(loam::SetRecord{{}, content, loam::encode(loam::Map{})});

@@ -225,7 +225,7 @@ TEST_CASE("a context with very many gaps travels in a frame of bounded size") {
   for (std::uint64_t i = 1; i <= records; i += 2) some.insert(actor, loam::Range{i, i});
   right.apply({.segment = lessons,
                .delta = left.store(lessons).slice(some),
-               .authors = {{actor, test::instance_of(1)}}},
+               .authors = {{actor, loam::ActorClaim(test::instance_of(1))}}},
               left.id());
   left.remove(lessons, std::to_string(records - 2));
   Net net;

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crdt/invitation.hpp"
+#include "crdt/registry_entry.hpp"
+#include "lib/core.hpp"
+
+namespace loam {
+
+// What governors do to the registry, and what leads to it. Every call that writes is durable on return, and throws
+// Error(denied) where this instance is no governor.
+
+/// Enters what the founder of a federation is, where it is not there yet: a governor with every right, and with every
+/// right in segments that were declared since.
+void enter_founder(Core& core);
+
+/// Admits an instance, or changes what it may. Throws Error(untrusted) for a key that is not sound, Error(denied) for
+/// one that was revoked.
+void admit(Core& core, const Member& member);
+
+/// Changes what a member may, and where it listens.
+void grant(Core& core, std::string_view who, const MemberChange& change);
+
+/// Changes the status of an instance: by its name, its id or its key. A revocation fences what was seen of it. Throws
+/// Error(not_found), Error(invalid) where a name is that of several.
+void set_status(Core& core, std::string_view who, InstanceStatus status);
+
+/// What an instance is given to come in without a network.
+std::string federation_text(const Core& core);
+
+/// Makes an invitation that works once, until it expires.
+std::string invite(Core& core, const InviteOptions& options);
+
+/// Admits the holder of a key by the secret of an open invitation, which is used up. Absent: done; else why not.
+std::optional<std::string> admit_invited(Core& core, SharedBatch& batch, const PublicKey& key,
+                                         const std::array<std::byte, 16>& secret);
+
+/// Whether there is an open invitation.
+bool has_invitations(const SharedReader& reader, std::int64_t now_ms);
+
+/// All members, by name.
+std::vector<Member> members(const Core& core);
+
+}  // namespace loam

@@ -1,0 +1,111 @@
+"""Coming into a federation, and leaving it: tokens, keys, rights, revocation, with real processes."""
+import json
+import unittest
+
+from peers_case import Peers
+
+
+class Joining(Peers):
+    def invited(self, name, *args, endpoint):
+        return self.ok("invite", "--name", name, "--endpoint", endpoint, *args)["token"]
+
+    def member(self, name, dir=None):
+        return next(one for one in self.ok("peers", dir=dir)["members"] if one["name"] == name)
+
+    def test_a_token_lets_one_in_and_no_second(self):
+        _, endpoint = self.serve(self.dir)
+        token = self.invited("beta", "--allow", "lessons_learned=rw,approval_rules=r", endpoint=endpoint)
+        self.remember("alpha knows this")
+        beta = self.path("beta")
+        joined = self.ok("join", token, dir=beta)
+        self.assertEqual(joined["federation"], self.alpha["federation"])
+        self.assertEqual(joined["name"], "beta")
+        self.sync(beta, endpoint)
+        self.remember("beta knows that", dir=beta)
+        self.sync(beta, endpoint)
+        self.assertEqual(sorted(self.records(self.dir).values()), ["alpha knows this", "beta knows that"])
+        self.assertEqual(self.member("beta")["permissions"], {"approval_rules": "r", "lessons_learned": "rw"})
+        self.fails(4, "denied", "put", "approval_rules", "deploy", '"always"', dir=beta)
+        self.fails(4, "denied", "remember", "x", "-s", "org_patterns", dir=beta)
+        self.fails(4, "denied", "invite", "--name", "gamma", "--endpoint", endpoint, dir=beta)
+        self.fails(9, "untrusted", "join", token, dir=self.path("thief"))
+
+    def test_a_token_that_was_changed_or_has_expired_is_refused(self):
+        _, endpoint = self.serve(self.dir)
+        token = self.invited("beta", endpoint=endpoint)
+        self.fails(2, "invalid", "join", token[:-1], dir=self.path("new"))
+        self.fails(2, "invalid", "join", token[:-1] + ("a" if token[-1] != "a" else "b"), dir=self.path("new"))
+        expired = self.invited("beta", "--valid", "1ms", endpoint=endpoint)
+        self.fails(9, "untrusted", "join", expired, dir=self.path("late"))
+
+    def test_a_join_that_found_nobody_can_be_tried_again(self):
+        process, endpoint = self.serve(self.dir)
+        token = self.invited("beta", "--allow", "all=rw", endpoint=endpoint)
+        self.stop(process, 15)
+        beta = self.path("beta")
+        self.fails(6, "unavailable", "join", token, "--timeout", "1s", dir=beta)
+        self.fails(4, "denied", "remember", "not in yet", dir=beta)
+        self.start("serve", "--listen", endpoint.removeprefix("ws://"))
+        self.until(lambda: self.run_loam("join", token, "--timeout", "5s", dir=beta).returncode == 0, "it never joined")
+
+    def test_an_instance_of_another_federation_hears_nothing(self):
+        _, endpoint = self.serve(self.dir)
+        stranger = self.path("stranger")
+        self.ok("init", "stranger", dir=stranger)
+        self.fails_to_sync(stranger, endpoint)
+
+    def fails_to_sync(self, dir, endpoint):
+        done = self.run_loam("--json", "sync", endpoint, dir=dir)
+        self.assertEqual(done.returncode, 9, done.stdout)
+        self.assertEqual(json.loads(done.stdout)["peers"][0]["segments"], {})
+
+    def test_whoever_is_suspended_or_revoked_is_out_and_what_was_seen_stays(self):
+        beta = self.path("beta")
+        _, endpoint = self.serve(self.dir)
+        self.ok("join", self.invited("beta", "--allow", "all=rw", endpoint=endpoint), dir=beta)
+        self.sync(beta, endpoint)
+        self.remember("seen", dir=beta)
+        self.sync(beta, endpoint)
+        self.ok("peers", "suspend", "beta")
+        self.fails_to_sync(beta, endpoint)
+        self.ok("peers", "reinstate", "beta")
+        self.sync(beta, endpoint)
+        self.ok("peers", "revoke", "beta")
+        self.remember("unseen", dir=beta)
+        self.fails_to_sync(beta, endpoint)
+        self.assertEqual(self.member("beta")["status"], "revoked")
+        self.assertEqual(list(self.records(self.dir).values()), ["seen"])
+        self.fails(4, "denied", "peers", "reinstate", "beta")
+        self.fails(4, "denied", "admit", "beta", self.ok("id", dir=beta)["public_key"])
+
+    def test_rights_that_are_given_later_count_after_the_next_round(self):
+        beta = self.path("beta")
+        _, endpoint = self.serve(self.dir)
+        self.ok("join", self.invited("beta", "--allow", "lessons_learned=r", endpoint=endpoint), dir=beta)
+        self.sync(beta, endpoint)
+        self.fails(4, "denied", "remember", "x", dir=beta)
+        self.ok("peers", "grant", "beta", "--allow", "lessons_learned=rw")
+        self.sync(beta, endpoint)
+        self.remember("x", dir=beta)
+        self.sync(beta, endpoint)
+        self.assertEqual(list(self.records(self.dir).values()), ["x"])
+
+    def test_bad_rights_names_and_keys(self):
+        key = self.ok("id", "--make", dir=self.path("other"))["public_key"]
+        for args in [["--allow", "lessons_learned"], ["--allow", "lessons_learned=x"], ["--allow", "lessons_learned=wr"],
+                     ["--allow", "task_traces=r"], ["--role", "king"], ["--listens", "http://x"]]:
+            with self.subTest(args):
+                self.fails(2, "invalid", "admit", "beta", key, *args)
+        self.fails(2, "unknown_segment", "admit", "beta", key, "--allow", "nothing=r")
+        self.fails(2, "invalid", "admit", "Beta", key)
+        for bad in ["", "zz", "d7" * 31, "d7" * 33]:
+            self.fails(2, "invalid", "admit", "beta", bad)
+        for bad in ["00" * 32, "01" + "00" * 31, "ff" * 32]:
+            self.fails(9, "untrusted", "admit", "beta", bad)
+        self.fails(3, "not_found", "peers", "revoke", "nobody")
+        self.fails(2, "invalid", "peers", "revoke", "alpha")
+        self.fails(4, "denied", "put", "instance_registry", "x", "1")
+
+
+if __name__ == "__main__":
+    unittest.main()
