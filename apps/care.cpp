@@ -138,7 +138,7 @@ int run(const command::Doctor& doctor, const Shell& shell) {
   DoctorOptions options;
   options.fix = doctor.fix;
   options.name = doctor.name;
-  if (!doctor.federation.empty()) options.federation = read_whole(doctor.federation, federation_octets_max);
+  if (!doctor.federation.empty()) options.federation = read_whole(doctor.federation, federation_text_max);
   DoctorReport report;
   {
     Progress progress("pages:");

@@ -10,9 +10,6 @@ namespace loam::cli {
 /// The longest line of a batch, and the longest envelope, in octets.
 inline constexpr std::size_t line_octets_max = std::size_t{1} << 20;
 
-/// The longest text of a federation, in octets.
-inline constexpr std::size_t federation_octets_max = std::size_t{64} << 20;
-
 /// A line without its end, or the start of one that was longer than the reader takes.
 struct Line {
   std::uint64_t number = 0;  ///< from 1

@@ -83,7 +83,7 @@ int run(const command::Invite& invite, const Shell& shell) {
 int run(const command::Join& join, const Shell& shell) {
   if (join.token.empty() && join.file.empty()) throw Error(ErrorCode::invalid, "join: needs TOKEN or --federation");
   if (!join.file.empty()) {
-    const Memory memory = open_to_join(shell, join.name, read_whole(join.file, federation_octets_max));
+    const Memory memory = open_to_join(shell, join.name, read_whole(join.file, federation_text_max));
     answer_joined(shell, memory);
     return 0;
   }

@@ -1,5 +1,7 @@
 #include "crdt/admission.hpp"
 
+#include <span>
+
 namespace loam {
 namespace {
 
@@ -11,6 +13,26 @@ Admission decide(const Registry& registry, const AdmissionPlace& place, const Ba
   if (!may) return {Verdict::parked, ErrorCode::untrusted, "assignments of the registry are missing"};
   if (*may) return {};
   return refuse(ErrorCode::denied, "instance " + author.text() + " had no right to write " + place.segment);
+}
+
+// All but whether the records are those of the root.
+Admission admit_header(const Registry& registry, const AdmissionPlace& place, const Batch& batch,
+                       const Signature& signature, std::size_t records) {
+  if (batch.federation != place.federation) return refuse(ErrorCode::untrusted, "of another federation");
+  if (batch.segment != place.segment) return refuse(ErrorCode::untrusted, "of another segment");
+  if (!place.is_governed && !batch.superseded.empty()) {
+    return refuse(ErrorCode::invalid, "supersedes, in a segment that is not governed");
+  }
+  if (place.is_governed && records != batch.count) {
+    return refuse(ErrorCode::invalid, "lacks records, in a segment of which none are removed");
+  }
+  const auto key = registry.key_of(batch.claim.author);
+  // Whoever is not named here may be named by assignments that are still to come.
+  if (!key) return {Verdict::parked, ErrorCode::untrusted, "instance " + batch.claim.author.text() + " is not known"};
+  if (!is_signed_by(*key, {encode(batch), signature})) {
+    return refuse(ErrorCode::untrusted, "its signature is not its author's");
+  }
+  return decide(registry, place, batch);
 }
 
 RangeSet live_of(const Delta& delta, const ActorId& actor) {
@@ -55,6 +77,11 @@ std::vector<RegistryAssignment> signed_assignments(const Registry& registry, con
   return assignments;
 }
 
+std::span<const BatchPart> parts_of(const BatchParts& batches, const ActorId& actor) {
+  const auto parts = batches.find(actor);
+  return parts == batches.end() ? std::span<const BatchPart>() : std::span<const BatchPart>(parts->second);
+}
+
 void note(AdmittedDelta& result, const Admission& admission, std::uint64_t records) {
   (admission.verdict == Verdict::parked ? result.parked : result.refused) += records;
   if (result.reason.empty()) result.reason = admission.reason;
@@ -74,30 +101,12 @@ std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& pl
   return may;
 }
 
-Admission admit(const Registry& registry, const AdmissionPlace& place, const Batch& batch, const Signature& signature,
-                const TreePart& records) {
-  if (batch.federation != place.federation) return refuse(ErrorCode::untrusted, "of another federation");
-  if (batch.segment != place.segment) return refuse(ErrorCode::untrusted, "of another segment");
-  if (!place.is_governed && !batch.superseded.empty()) {
-    return refuse(ErrorCode::invalid, "supersedes, in a segment that is not governed");
-  }
-  if (place.is_governed && records.there.size() != batch.count) {
-    return refuse(ErrorCode::invalid, "lacks records, in a segment of which none are removed");
-  }
-  if (!are_of(batch, records)) return refuse(ErrorCode::untrusted, "its records are not those that were signed");
-  const auto key = registry.key_of(batch.claim.author);
-  // Whoever is not named here may be named by assignments that are still to come.
-  if (!key) return {Verdict::parked, ErrorCode::untrusted, "instance " + batch.claim.author.text() + " is not known"};
-  if (!is_signed_by(*key, {encode(batch), signature})) {
-    return refuse(ErrorCode::untrusted, "its signature is not its author's");
-  }
-  return decide(registry, place, batch);
-}
-
 Admission admit(const Registry& registry, const AdmissionPlace& place, const SignedBatch& sealed,
                 const TreePart& records) {
   try {
-    return admit(registry, place, decode_batch(sealed.octets), sealed.signature, records);
+    const Batch batch = decode_batch(sealed.octets);
+    if (!are_of(batch, records)) return refuse(ErrorCode::untrusted, "its records are not those that were signed");
+    return admit_header(registry, place, batch, sealed.signature, records.there.size());
   } catch (const Error& error) {
     return refuse(error.code(), std::string(error.message()));
   }
@@ -118,12 +127,11 @@ AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const De
     }
     RangeSet admitted;
     RangeSet left_out = live;  // what no batch brings was not signed
-    const auto parts = batches.find(actor);
-    for (const BatchPart& part : parts == batches.end() ? std::vector<BatchPart>() : parts->second) {
+    for (const BatchPart& part : parts_of(batches, actor)) {
       const TreePart records = records_of(actor, part, delta.live);
       const auto batch = batch_of(place.federation, place.segment, claim->second, actor, part, records);
       const Admission admission =
-          batch ? admit(registry, place, *batch, part.signature, records)
+          batch ? admit_header(registry, place, *batch, part.signature, records.there.size())
                 : refuse(ErrorCode::untrusted, "its records are not those that were signed");
       left_out = left_out.minus(part.here);
       if (!admission) {

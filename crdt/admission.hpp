@@ -35,8 +35,6 @@ struct AdmissionPlace {
 /// what it is worth the fold decides. Of the registry itself only governors' batches are admitted.
 ///
 /// Verifies a signature: 60 µs or so. Any thread.
-Admission admit(const Registry& registry, const AdmissionPlace& place, const Batch& batch, const Signature& signature,
-                const TreePart& records);
 Admission admit(const Registry& registry, const AdmissionPlace& place, const SignedBatch& batch,
                 const TreePart& records);
 

@@ -88,7 +88,8 @@ Core::Core(const Options& given)
 void Core::learn_registry() {
   const FederationText federation = parse_federation_text(*options.federation);
   if (!shared.identity().root || federation_of(federation.root) != shared.identity().federation) {
-    throw Error(ErrorCode::invalid, "this instance is in another federation: " + shared.identity().federation.text());
+    throw Error(ErrorCode::invalid, "this instance is in federation " + shared.identity().federation.text() +
+                                        " already: join in another directory, and import there what `export` says here");
   }
   if (federation.registry.empty()) return;
   const SegmentNumber registry = shared.number(std::string(registry_name));
@@ -104,6 +105,13 @@ void Core::learn_registry() {
     }
   };
   run_job(*this, std::move(job));
+}
+
+void Core::require_registry() const {
+  if (shared.identity().root) return;
+  throw Error(ErrorCode::denied,
+              "this instance belongs to a federation of before there were signed registries: export its records, and "
+              "import them into one of a new federation");
 }
 
 // What cannot be read is told once, and forgotten at the next opportunity. Not doing so does no

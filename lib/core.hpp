@@ -22,6 +22,9 @@ struct Core {
   /// Error(invalid).
   const Segment& segment(std::string_view name, Kind kind) const;
 
+  /// Throws Error(denied) for an instance of before there were signed registries: it has no links and no members.
+  void require_registry() const;
+
   Options options;
   Config config;
   SegmentTable segments;

@@ -53,15 +53,8 @@ void Federation::Impl::run() {
   }
 }
 
-void Federation::Impl::require_root() const {
-  if (core_.shared.identity().root) return;
-  throw Error(ErrorCode::denied,
-              "this instance belongs to a federation of before there were signed registries: export its records, and "
-              "import them into one of a new federation");
-}
-
 std::string Federation::Impl::serve(const ServeOptions& options) {
-  require_root();
+  core_.require_registry();
   return on_loop([&] {
     if (listener_) throw Error(ErrorCode::invalid, "serve: already listening");
     listener_ = std::make_unique<Listener>(loop_, parse_address(options.listen), *this);
@@ -73,7 +66,7 @@ std::string Federation::Impl::serve(const ServeOptions& options) {
 }
 
 void Federation::Impl::connect(const std::string& endpoint) {
-  require_root();
+  core_.require_registry();
   on_loop([&] {
     dial(parse_address(endpoint));
     return 0;

@@ -66,7 +66,6 @@ class Federation::Impl final : public LinkHost {
   }
 
   void run();
-  void require_root() const;
 
   // Changes of the store.
   void wake();  ///< any thread

@@ -102,14 +102,16 @@ void Federation::Impl::admit(Admit stranger, std::function<void(std::optional<st
   job.shared = [this, stranger, refusal](SharedBatch& batch) {
     *refusal = admit_invited(core_, batch, stranger.key, stranger.secret);
   };
-  job.done = [this, refusal, done = std::move(done)](const std::exception_ptr& failure) {
-    if (failure) *refusal = "it could not be admitted";
+  const auto end = [this, refusal, done = std::move(done)](bool has_failed) {
+    if (has_failed) *refusal = "it could not be admitted";
     net::post(loop_, [refusal, done] { done(*refusal); });
   };
+  job.done = [end](const std::exception_ptr& failure) { end(failure != nullptr); };
   try {
     core_.queue.submit(std::move(job), CommitQueue::Full::accept);
   } catch (const Error& error) {
     core_.log(LogLevel::warning, std::string("invitation: ") + error.what());
+    end(true);
   }
 }
 
@@ -218,7 +220,7 @@ std::future<SyncReport> Federation::Impl::join(const Invitation& invitation, std
 }
 
 std::future<SyncReport> Federation::Impl::sync(const SyncOptions& options, std::shared_ptr<LinkHost> host) {
-  require_root();
+  core_.require_registry();
   const auto round = std::make_shared<Round>();
   auto future = round->promise.get_future();
   on_loop([&] {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "crdt/registry.hpp"
+#include "lib/options.hpp"
 #include "transport/frame.hpp"
 
 namespace loam {
@@ -14,9 +15,6 @@ struct FederationText {
   FederationRoot root;
   std::vector<DeltaFrame> registry;  ///< chunks of the registry; none: it is still to come
 };
-
-/// Longest text that is read, in octets.
-inline constexpr std::size_t federation_text_max = std::size_t{64} << 20;
 
 /// Two lines: what it is, and base64.
 std::string text_of(const FederationText& federation);

@@ -82,16 +82,9 @@ void write_entry(const Core& core, SharedBatch& batch, const InstanceId& id, con
   batch.put(registry_number(core), id.text(), encode(entry));
 }
 
-void require_registry(const Core& core) {
-  if (core.shared.identity().root) return;
-  throw Error(ErrorCode::denied,
-              "this instance belongs to a federation of before there were signed registries: export its records, and "
-              "import them into one of a new federation");
-}
-
 // Runs on the registry as the transaction sees it.
 void change_registry(Core& core, const std::function<void(SharedBatch&, const Registry&)>& body) {
-  require_registry(core);
+  core.require_registry();
   Job job;
   job.shared = [&](SharedBatch& batch) { body(batch, *batch.registry()); };
   run_job(core, std::move(job));
@@ -210,7 +203,7 @@ void set_status(Core& core, std::string_view who, InstanceStatus status) {
 }
 
 std::string federation_text(const Core& core) {
-  require_registry(core);
+  core.require_registry();
   FederationText text{*core.shared.identity().root, {}};
   const StoreSource source(core.shared);
   const std::string segment(registry_name);
@@ -234,7 +227,7 @@ std::string federation_text(const Core& core) {
 }
 
 std::string invite(Core& core, const InviteOptions& options) {
-  require_registry(core);
+  core.require_registry();
   const InstanceEntry entry = entry_of(core.segments, options.member);
   if (options.endpoint.size() > invitation_endpoint_max) {
     throw Error(ErrorCode::limit, "endpoint: " + std::to_string(options.endpoint.size()) + " octets, limit " +

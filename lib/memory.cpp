@@ -312,8 +312,8 @@ std::string Memory::invite(const InviteOptions& options) { return loam::invite(i
 PeerReport Memory::join(std::string_view token, std::chrono::milliseconds timeout) {
   const Invitation invitation = parse_token(token);
   if (federation_of(invitation.root) != impl_->core.identity.federation) {
-    throw Error(ErrorCode::invalid, "this instance is in another federation than the token: " +
-                                        impl_->core.identity.federation.text());
+    throw Error(ErrorCode::invalid, "this instance is in federation " + impl_->core.identity.federation.text() +
+                                        ", which is not that of the token: join in another directory");
   }
   return impl_->federation().join(invitation, timeout).get().peers.at(0);
 }

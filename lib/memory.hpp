@@ -12,6 +12,7 @@
 
 #include "crdt/error.hpp"
 #include "crdt/value.hpp"
+#include "lib/member.hpp"
 #include "lib/options.hpp"
 #include "lib/packet.hpp"
 #include "lib/router.hpp"
@@ -166,33 +167,6 @@ struct PeerStatus {
 struct ExportReport {
   std::uint64_t written = 0;  ///< records and entries that were handed out
   std::uint64_t damaged = 0;  ///< records and keys that could not be read, and are left out
-};
-
-/// An instance of the federation, as its registry has it.
-struct Member {
-  std::string name = {};        ///< a label
-  std::string public_key = {};  ///< 64 hexadecimal digits
-  std::string id = {};          ///< follows from the key
-  std::string role = "member";  ///< or hub, or governor
-  std::map<std::string, std::string> permissions = {};  ///< by segment some of r, w, t and l, in that order
-  std::vector<std::string> endpoints = {};              ///< hints where it listens
-  bool voter = false;
-  std::string status = "active";  ///< or suspended, or revoked
-};
-
-/// What is to change of a member; what is absent stays.
-struct MemberChange {
-  std::map<std::string, std::string> permissions = {};  ///< of these segments; empty letters: none any more
-  std::optional<std::string> role = {};
-  std::optional<bool> voter = {};
-  std::optional<std::vector<std::string>> endpoints = {};
-};
-
-/// What whoever is invited will be.
-struct InviteOptions {
-  Member member = {};     ///< without a key
-  std::string endpoint = {};  ///< where this instance listens
-  std::chrono::milliseconds valid = std::chrono::hours(24);
 };
 
 /// Something that an operator must look at: states that differ though they may not, a copy of this

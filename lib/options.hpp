@@ -12,6 +12,9 @@ namespace loam {
 
 enum class LogLevel { debug, info, warning, error };
 
+/// Longest text of a federation (Options::federation), in octets.
+inline constexpr std::size_t federation_text_max = std::size_t{64} << 20;
+
 /// How to open a memory.
 struct Options {
   /// The directory of the instance. Made with mode 0700 when it does not exist.

@@ -101,31 +101,6 @@ bool SharedBatch::put(SegmentNumber segment, std::string_view key,
 
 // ---------------------------------------------------------------- joins
 
-Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors,
-                          const BatchParts& batches, const StoreId& origin, const InstanceId& peer) {
-  const Registry* registry = this->registry();
-  if (registry == nullptr) return join_admitted(segment, delta, authors, batches, origin);
-  const AdmissionPlace place = store_.place(segment);
-  const bool may_remove = registry->may(peer, place.segment, Permissions::write);
-  AdmittedDelta admitted = admit(*registry, place, delta, with_known(delta, authors), batches, may_remove);
-  left_out_.refused += admitted.refused;
-  left_out_.parked += admitted.parked;
-  if (left_out_.reason.empty()) left_out_.reason = std::move(admitted.reason);
-  return join_admitted(segment, admitted.delta, admitted.authors, admitted.batches, origin);
-}
-
-// What is dropped because it does not live at a peer comes without claims: the actors are known.
-Authors SharedBatch::with_known(const Delta& delta, const Authors& authors) const {
-  Authors all = authors;
-  for (const auto& [actor, counters] : delta.context) {
-    const auto index = all.contains(actor) ? std::nullopt : find_actor(actor);
-    if (!index) continue;
-    const ActorRow row = reader_.actor(*index);
-    if (row.nonce) all.emplace(actor, ActorClaim(row.author, *row.nonce));
-  }
-  return all;
-}
-
 Applied SharedBatch::join_admitted(SegmentNumber segment, const Delta& delta, const Authors& authors,
                                    const BatchParts& batches, const StoreId& origin) {
   for (const auto& [actor, claim] : authors) {
@@ -162,30 +137,6 @@ bool SharedBatch::is_news(SegmentNumber segment, const ActorId& actor, const Ran
   if (counters.empty()) return false;
   const auto index = find_actor(actor);
   return !index || !context(segment, *index, actor).row.covered.contains(counters);
-}
-
-bool SharedBatch::knows_actors_of(const BatchPart& part) const {
-  const auto knows = [&](const ActorId& actor) { return find_actor(actor).has_value(); };
-  return std::all_of(part.frontier.begin(), part.frontier.end(), [&](const Dot& dot) { return knows(dot.actor); }) &&
-         std::all_of(part.superseded.begin(), part.superseded.end(), [&](const auto& each) { return knows(each.first); });
-}
-
-// Enters the batches that come with a delta.
-BatchPlaces SharedBatch::bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches) {
-  BatchPlaces places;
-  for (const auto& [actor, parts] : batches) {
-    const ActorIndex index = find_actor(actor).value();
-    for (const BatchPart& part : parts) {
-      if (!knows_actors_of(part)) continue;
-      const TreePart records = records_of(actor, part, delta.live);
-      const auto variant = batches_.bring(segment, index, part, records);
-      if (!variant) continue;
-      for (const TreeLeaf& leaf : records.there) {
-        places[{actor, part.first + leaf.place}] = {static_cast<std::uint8_t>(leaf.place), *variant};
-      }
-    }
-  }
-  return places;
 }
 
 Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin,

@@ -161,6 +161,7 @@ class SharedBatch {
   std::shared_ptr<const Registry> registry_;
   Fingerprint registry_live_;  ///< of the state that it was made of
   std::vector<Dot> frontier_;  ///< of the registry: what this instance has seen
+  std::set<SegmentNumber> may_write_;  ///< of those that were asked about, by that registry
   std::map<SegmentNumber, SegmentCache> segments_;
   std::map<std::pair<SegmentNumber, ActorIndex>, ContextCache> contexts_;
   mutable std::map<ActorId, ActorIndex> actors_;

@@ -20,14 +20,19 @@ const Registry* SharedBatch::registry() {
   std::vector<std::pair<ActorIndex, std::uint64_t>> indexed;
   for (const Dot& dot : frontier_) indexed.emplace_back(find_actor(dot.actor).value(), dot.counter);
   batches_.set_frontier(std::move(indexed));
+  may_write_.clear();
   return registry_.get();
 }
 
 void SharedBatch::require_right(SegmentNumber segment) {
   const Registry* registry = this->registry();
   if (registry == nullptr) return;
+  if (may_write_.contains(segment)) return;
   const AdmissionPlace place = store_.place(segment);
-  if (may_write(*registry, place, store_.instance(), frontier_) == true) return;
+  if (may_write(*registry, place, store_.instance(), frontier_) == true) {
+    may_write_.insert(segment);
+    return;
+  }
   const auto entry = registry->find(store_.instance());
   const std::string who = "instance " + store_.identity().name;
   if (!entry) throw Error(ErrorCode::denied, who + " is not in its federation yet: a governor has to admit it");
@@ -35,6 +40,55 @@ void SharedBatch::require_right(SegmentNumber segment) {
     throw Error(ErrorCode::denied, who + " is " + std::string(name_of(entry->status)) + " in its federation");
   }
   throw Error(ErrorCode::denied, who + " has no right to write " + place.segment);
+}
+
+Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors,
+                          const BatchParts& batches, const StoreId& origin, const InstanceId& peer) {
+  const Registry* registry = this->registry();
+  if (registry == nullptr) return join_admitted(segment, delta, authors, batches, origin);
+  const AdmissionPlace place = store_.place(segment);
+  const bool may_remove = registry->may(peer, place.segment, Permissions::write);
+  AdmittedDelta admitted = admit(*registry, place, delta, with_known(delta, authors), batches, may_remove);
+  left_out_.refused += admitted.refused;
+  left_out_.parked += admitted.parked;
+  if (left_out_.reason.empty()) left_out_.reason = std::move(admitted.reason);
+  return join_admitted(segment, admitted.delta, admitted.authors, admitted.batches, origin);
+}
+
+// What is dropped because it does not live at a peer comes without claims: the actors are known.
+Authors SharedBatch::with_known(const Delta& delta, const Authors& authors) const {
+  Authors all = authors;
+  for (const auto& [actor, counters] : delta.context) {
+    const auto index = all.contains(actor) ? std::nullopt : find_actor(actor);
+    if (!index) continue;
+    const ActorRow row = reader_.actor(*index);
+    if (row.nonce) all.emplace(actor, ActorClaim(row.author, *row.nonce));
+  }
+  return all;
+}
+
+bool SharedBatch::knows_actors_of(const BatchPart& part) const {
+  const auto knows = [&](const ActorId& actor) { return find_actor(actor).has_value(); };
+  return std::all_of(part.frontier.begin(), part.frontier.end(), [&](const Dot& dot) { return knows(dot.actor); }) &&
+         std::all_of(part.superseded.begin(), part.superseded.end(), [&](const auto& each) { return knows(each.first); });
+}
+
+// Enters the batches that come with a delta.
+BatchPlaces SharedBatch::bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches) {
+  BatchPlaces places;
+  for (const auto& [actor, parts] : batches) {
+    const ActorIndex index = find_actor(actor).value();
+    for (const BatchPart& part : parts) {
+      if (!knows_actors_of(part)) continue;
+      const TreePart records = records_of(actor, part, delta.live);
+      const auto variant = batches_.bring(segment, index, part, records);
+      if (!variant) continue;
+      for (const TreeLeaf& leaf : records.there) {
+        places[{actor, part.first + leaf.place}] = {static_cast<std::uint8_t>(leaf.place), *variant};
+      }
+    }
+  }
+  return places;
 }
 
 // An assignment of a governed segment: nothing goes, what it supersedes stands in what is signed.
