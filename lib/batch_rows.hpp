@@ -46,7 +46,7 @@ class BatchRows {
 
   /// A part of a batch that comes in, with its records. Says which variant it is, so that they can be put in by
   /// `insert`; absent when there is no room for another. Its frontier's actors, and those of what it supersedes,
-  /// are known.
+  /// have numbers.
   std::optional<std::uint8_t> bring(SegmentNumber segment, ActorIndex actor, const BatchPart& part,
                                     const TreePart& records);
 

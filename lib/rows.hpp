@@ -38,7 +38,7 @@ struct ContextRow {
 /// An actor. Table `actors`, by index.
 struct ActorRow {
   ActorId id;
-  InstanceId author;
+  InstanceId author;  ///< zero: not known yet
   std::optional<ActorClaim::Nonce> nonce;  ///< of the author's claim; absent: he was not asked for it
 };
 

@@ -105,11 +105,7 @@ Applied SharedBatch::join_admitted(SegmentNumber segment, const Delta& delta, co
                                    const BatchParts& batches, const StoreId& origin) {
   for (const auto& [actor, claim] : authors) {
     const InstanceId& author = planted(Bug::author_is_receiver) ? store_.instance() : claim.author;
-    const ActorIndex index = actor_index({actor, author, claim.nonce});
-    const InstanceId& known = reader_.actor(index).author;
-    if (known != author) {
-      throw Error(ErrorCode::untrusted, "actor " + actor.text() + " is claimed by two instances");
-    }
+    (void)claimed_index(actor, ActorClaim(author, claim.nonce));
   }
   const auto& kind = this->segment(segment).row.state.kind;
   for (const auto& [dot, record] : delta.live) {
@@ -224,6 +220,16 @@ std::optional<ActorIndex> SharedBatch::find_actor(const ActorId& actor) const {
   if (at != actors_.end()) return at->second;
   const auto index = reader_.actor_index(actor);
   if (index) actors_.emplace(actor, *index);
+  return index;
+}
+
+ActorIndex SharedBatch::claimed_index(const ActorId& actor, const ActorClaim& claim) {
+  const ActorIndex index = actor_index({actor, claim.author, claim.nonce});
+  const InstanceId known = reader_.actor(index).author;
+  if (known == claim.author) return index;
+  if (!known.is_zero()) throw Error(ErrorCode::untrusted, "actor " + actor.text() + " is claimed by two instances");
+  txn_.put(table::actors, TableKey().u32(index), encode(ActorRow{actor, claim.author, claim.nonce}));
+  reader_.forget_actor();
   return index;
 }
 

@@ -127,6 +127,7 @@ class SharedBatch {
   ContextCache& context(SegmentNumber segment, ActorIndex actor, const ActorId& id);
   std::optional<ActorIndex> find_actor(const ActorId& actor) const;
   ActorIndex actor_index(const ActorRow& actor);
+  ActorIndex claimed_index(const ActorId& actor, const ActorClaim& claim);
   std::uint64_t next_sequence();
   Dot next_dot(SegmentNumber segment);
   std::vector<StoredDot> dots_of(SegmentNumber segment, const ElementId& element) const;
@@ -141,7 +142,7 @@ class SharedBatch {
   Authors with_known(const Delta& delta, const Authors& authors) const;
   void require_right(SegmentNumber segment);
   bool put_governed(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
-  bool knows_actors_of(const BatchPart& part) const;
+  void number_actors_of(const BatchPart& part);
   BatchPlaces bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches);
   void write_journal(SegmentNumber number, const StoreId& origin, const Context& changed);
   void trim_journal(SegmentNumber number, SegmentCache& cache);

@@ -67,10 +67,11 @@ Authors SharedBatch::with_known(const Delta& delta, const Authors& authors) cons
   return all;
 }
 
-bool SharedBatch::knows_actors_of(const BatchPart& part) const {
-  const auto knows = [&](const ActorId& actor) { return find_actor(actor).has_value(); };
-  return std::all_of(part.frontier.begin(), part.frontier.end(), [&](const Dot& dot) { return knows(dot.actor); }) &&
-         std::all_of(part.superseded.begin(), part.superseded.end(), [&](const auto& each) { return knows(each.first); });
+// What a part names must have a number here: an assignment may come before the one that it supersedes, and an actor
+// whose author is not known yet gets him when something of it comes.
+void SharedBatch::number_actors_of(const BatchPart& part) {
+  for (const Dot& dot : part.frontier) (void)actor_index({dot.actor, {}, {}});
+  for (const auto& [actor, counters] : part.superseded) (void)actor_index({actor, {}, {}});
 }
 
 // Enters the batches that come with a delta.
@@ -79,7 +80,7 @@ BatchPlaces SharedBatch::bring(SegmentNumber segment, const Delta& delta, const 
   for (const auto& [actor, parts] : batches) {
     const ActorIndex index = find_actor(actor).value();
     for (const BatchPart& part : parts) {
-      if (!knows_actors_of(part)) continue;
+      number_actors_of(part);
       const TreePart records = records_of(actor, part, delta.live);
       const auto variant = batches_.bring(segment, index, part, records);
       if (!variant) continue;

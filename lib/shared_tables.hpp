@@ -90,6 +90,9 @@ class SharedReader {
   std::optional<ActorIndex> actor_index(const ActorId& actor) const;
   ActorRow actor(ActorIndex index) const;
 
+  /// The transaction has changed the row of an actor.
+  void forget_actor() const { last_actor_.reset(); }
+
   /// Live dots of an actor in a range of counters.
   struct LiveRow {
     std::uint64_t counter = 0;

@@ -247,6 +247,31 @@ TEST_CASE("an assignment of a governed segment supersedes and removes nothing, a
   CHECK(realm.founder.is_sound());
 }
 
+TEST_CASE("an assignment may come before the one that it supersedes, of which nothing is known yet") {
+  Realm realm;
+  SignedStore other(signing_key(2), realm.root);
+  SignedStore reader(signing_key(3), realm.root);
+  SignedStore last(signing_key(4), realm.root);
+  realm.admit(realm.founder, signing_key(2), {"", "rwtl"});
+  for (SignedStore* each : {&other, &reader, &last}) pull(*each, realm.founder, std::string(registry_name));
+  realm.founder.shared.renew_actor();  // so that no other segment tells of it
+  put_rule(realm.founder, "deploy", "first");
+  const auto first = all_of(realm.founder, rules);
+  pull(other, realm.founder, rules);
+  put_rule(other, "deploy", "second");
+  std::vector<DeltaFrame> second = all_of(other, rules);
+  std::erase_if(second, [&](const DeltaFrame& frame) { return frame.authors == first.at(0).authors; });
+  REQUIRE(second.size() == 1);
+  CHECK(take(reader, rules, second, signing_key(2)).refused == 0);
+  CHECK(rule(reader, "deploy") == "second ");
+  CHECK(take(reader, rules, first, signing_key(2)).refused == 0);
+  CHECK(rule(reader, "deploy") == "second ");
+  CHECK(roots_of(reader, rules) == roots_of(other, rules));
+  CHECK(pull(last, reader, rules).refused == 0);
+  CHECK(rule(last, "deploy") == "second ");
+  for (const SignedStore* each : {&reader, &last}) CHECK(each->is_sound());
+}
+
 TEST_CASE("what a revoked governor wrote beyond what was seen is void, wherever it arrives") {
   Realm realm;
   SignedStore other(signing_key(2), realm.root);
