@@ -55,7 +55,7 @@ void add_rights(CLI::App& app, command::Rights& rights) {
   app.add_flag_function(
       "--voter,!--no-voter", [&rights](auto count) { rights.voter = count > 0; },
       "It votes where rules need strong agreement, or no longer");
-  app.add_option("--listens", rights.endpoints, "Where it listens, ws://HOST:PORT; several times for several")
+  app.add_option("--listens", rights.endpoints, "Where it listens, wss://HOST:PORT; several times for several")
       ->type_name("ENDPOINT")
       ->allow_extra_args(false);
 }
@@ -267,9 +267,12 @@ void add_network_commands(CLI::App& root, Command& chosen) {
   const Verb<command::Serve> serve(
       root, chosen,
       {"serve", "Accept links and keep links to known endpoints, until SIGTERM or SIGINT",
-       "loam serve --listen 127.0.0.1:7700"});
+       "loam serve --listen 127.0.0.1:7700",
+       "Off loopback only with TLS: --listen wss://0.0.0.0:7700 --announce wss://hub.example.org:7700.\n"
+       "No certificate is needed: the other side knows an instance by its key.\n\n"});
   serve.text("--listen ADDRESS", serve->options.listen,
-             "Address and port (127.0.0.1:7700); port 0 takes a free one");
+             "Address and port (127.0.0.1:7700), or wss://ADDRESS:PORT; port 0 takes a free one");
+  serve.text("--announce ENDPOINT", serve->options.announce, "Where others reach it, wss://HOST:PORT");
   serve.with(
       "--every DURATION", "Compare and dial again at least so often (1s)",
       [](auto& wanted, auto& text) { wanted.options.every = positive_duration("--every", text); });
@@ -282,7 +285,7 @@ void add_network_commands(CLI::App& root, Command& chosen) {
        "4 or 9 when all of them refused us as denied or untrusted; 2 when no ENDPOINT is "
        "one.\n\n"});
   sync.app()
-      ->add_option("ENDPOINT", sync->options.endpoints, "ws://HOST:PORT; none: the known ones")
+      ->add_option("ENDPOINT", sync->options.endpoints, "ws://HOST:PORT or wss://HOST:PORT; none: the known ones")
       ->type_name("");
   sync.with("--timeout DURATION", "Give up after (10s)", [](auto& wanted, auto& text) {
     wanted.options.timeout = positive_duration("--timeout", text);

@@ -137,7 +137,8 @@ int sync_exit_code(const SyncReport& report) {
 int run(const command::Serve& serve, const Shell& shell) {
   StopSignals signals;
   Memory memory = open_memory(shell, LogLevel::info);
-  const std::string address = "ws://" + memory.serve(serve.options);
+  std::string address = memory.serve(serve.options);
+  if (!address.starts_with("wss://")) address = "ws://" + address;
   answer(shell, boost::json::object{{"listening", address}}, "listening on " + address + "\n");
   shell.out.flush();
   while (signals.wait() != StopSignals::Event::stop) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "crdt/error.hpp"
 #include "lib/descriptor.hpp"
@@ -22,6 +23,7 @@ constexpr std::uint64_t removals_greatest = 1'000'000'000;
 constexpr std::size_t config_octets_max = std::size_t{1} << 20;
 constexpr std::size_t endpoints_max = 1'024;
 constexpr std::size_t endpoint_octets_max = 1'024;
+constexpr std::size_t hosts_max = 64;
 
 /// Reads one document and names file, line and key when something is wrong. One thread.
 class Reader {
@@ -35,6 +37,10 @@ class Reader {
         read_endpoints(node, config);
       } else if (key == "segments") {
         read_segments(node, config);
+      } else if (key == "hosts") {
+        read_hosts(node, config);
+      } else if (key == "limits") {
+        read_limits(node, config.limits);
       } else if (key == "store") {
         read_store(node, config);
       } else if (key == "sync") {
@@ -68,6 +74,47 @@ class Reader {
                "endpoints: an endpoint is 1 to " + std::to_string(endpoint_octets_max) + " octets");
       }
       config.endpoints.push_back(endpoint);
+    }
+  }
+
+  void read_hosts(const toml::node& node, Config& config) const {
+    const toml::array& list = list_of(node, "hosts");
+    if (list.size() > hosts_max) {
+      reject(node.source(), "hosts: " + std::to_string(list.size()) + ", limit " + std::to_string(hosts_max));
+    }
+    for (const toml::node& entry : list) {
+      const std::string host = text_of(entry, "hosts");
+      try {
+        if (host.find_first_of(":/[") != std::string::npos) throw Error(ErrorCode::invalid, "");
+        config.limits.hosts.push_back(parse_address(host).host);
+      } catch (const Error&) {
+        reject(entry.source(), "hosts: not the name of a host");
+      }
+    }
+  }
+
+  // Only downwards: the defaults are what is tested at its limit.
+  void read_limits(const toml::node& node, ListenLimits& limits) const {
+    const std::map<std::string_view, std::size_t*> counts{
+        {"strangers_max", &limits.strangers_max},
+        {"strangers_per_address_max", &limits.strangers_per_address_max},
+        {"connections_max", &limits.connections_max},
+        {"outbox_octets_max", &limits.link.outbox_octets_max},
+        {"unapplied_octets_max", &limits.link.unapplied_octets_max}};
+    const std::map<std::string_view, std::chrono::milliseconds*> times{
+        {"connect_ms", &limits.link.connect}, {"tls_ms", &limits.link.tls},
+        {"upgrade_ms", &limits.link.upgrade}, {"hello_ms", &limits.link.hello},
+        {"message_ms", &limits.link.message}, {"close_ms", &limits.link.close}};
+    for (const auto& [key, entry] : table_of(node, "limits")) {
+      const std::string name = "limits." + std::string(key.str());
+      if (const auto count = counts.find(key.str()); count != counts.end()) {
+        *count->second = number_of(entry, name.c_str(), {1, *count->second});
+      } else if (const auto time = times.find(key.str()); time != times.end()) {
+        const auto most = static_cast<std::uint64_t>(time->second->count());
+        *time->second = std::chrono::milliseconds(number_of(entry, name.c_str(), {1, most}));
+      } else {
+        unknown(key, "limits.");
+      }
     }
   }
 
@@ -205,6 +252,24 @@ constexpr std::string_view default_config =
 
 # Peers to keep links to.
 # endpoints = ["ws://127.0.0.1:7701"]
+
+# Names by which others reach this machine, besides its addresses; a request for another is refused.
+# hosts = ["hub.example.org"]
+
+[limits]
+# What one connection, and all together, may take; lower than this, or as it is. A stranger has not yet proven
+# who it is.
+# strangers_max = 64
+# strangers_per_address_max = 8
+# connections_max = 1024
+# outbox_octets_max = 8388608
+# unapplied_octets_max = 4194304
+# connect_ms = 5000
+# tls_ms = 5000
+# upgrade_ms = 5000
+# hello_ms = 10000
+# message_ms = 10000
+# close_ms = 2000
 
 [store]
 # The store may grow to this many octets, then writes are refused.

@@ -6,6 +6,7 @@
 
 #include "lib/lmdb.hpp"
 #include "lib/segment.hpp"
+#include "transport/endpoint.hpp"
 
 namespace loam {
 
@@ -21,6 +22,9 @@ struct Config {
   /// a segment during one conversation, by the larger of the two; more waits to be confirmed.
   std::uint64_t silent_removals_max = 1'000;
   std::uint64_t silent_removals_percent_max = 1;
+
+  /// limits and hosts: what a connection may take; lower than the defaults, or as they are.
+  ListenLimits limits;
 
   bool operator==(const Config&) const = default;
 };

@@ -53,15 +53,17 @@ void Federation::Impl::run() {
   }
 }
 
-std::string Federation::Impl::serve(const ServeOptions& options) {
+Address Federation::Impl::serve(const ServeOptions& options) {
   core_.require_registry();
   return on_loop([&] {
     if (listener_) throw Error(ErrorCode::invalid, "serve: already listening");
-    listener_ = std::make_unique<Listener>(loop_, parse_address(options.listen), *this);
+    ListenLimits limits = core_.config.limits;
+    if (!options.announce.empty()) limits.hosts.push_back(parse_address(options.announce).host);
+    listener_ = std::make_unique<Listener>(loop_, parse_address(options.listen), *this, limits);
     dial_known_ = options.dial_known;
     every_ = options.every;
     next_round_ = {};
-    return listener_->address().text();
+    return listener_->address();
   });
 }
 
@@ -168,7 +170,7 @@ void Federation::Impl::poll() {
 Federation::Federation(Core& core) : impl_(std::make_shared<Impl>(core)) {}
 Federation::~Federation() = default;
 
-std::string Federation::serve(const ServeOptions& options) { return impl_->serve(options); }
+Address Federation::serve(const ServeOptions& options) { return impl_->serve(options); }
 void Federation::connect(const std::string& endpoint) { impl_->connect(endpoint); }
 std::future<SyncReport> Federation::sync(const SyncOptions& options) {
   return impl_->sync(options);

@@ -9,6 +9,7 @@
 
 #include "crdt/invitation.hpp"
 #include "lib/core.hpp"
+#include "transport/address.hpp"
 
 namespace loam {
 
@@ -24,7 +25,7 @@ class Federation {
   /// Stops as `stop` does.
   ~Federation();
 
-  std::string serve(const ServeOptions& options);
+  Address serve(const ServeOptions& options);
   void connect(const std::string& endpoint);
   std::future<SyncReport> sync(const SyncOptions& options);
   std::future<SyncReport> join(const Invitation& invitation, std::chrono::milliseconds timeout);

@@ -18,6 +18,7 @@
 #include "lib/store_source.hpp"
 #include "lib/watch.hpp"
 #include "transport/endpoint.hpp"
+#include "transport/tls.hpp"
 
 namespace loam {
 
@@ -29,7 +30,7 @@ class Federation::Impl final : public LinkHost {
   ~Impl() override;
 
   // Of Federation; any thread.
-  std::string serve(const ServeOptions& options);
+  Address serve(const ServeOptions& options);
   void connect(const std::string& endpoint);
   /// `host` of its links; null: this.
   std::future<SyncReport> sync(const SyncOptions& options, std::shared_ptr<LinkHost> host = nullptr);
@@ -47,6 +48,8 @@ class Federation::Impl final : public LinkHost {
   void hold(const Hello& peer, Hold removal) override;
   void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override;
   void alarm(const std::string& text) override;
+  std::shared_ptr<const Tls> tls() override;
+  bool is_expected(const PublicKey& key) override { return !gate_.refusal(key); }
   SessionConfig session_config(Role role) override;
   const Source& source() override { return source_; }
 
@@ -86,6 +89,7 @@ class Federation::Impl final : public LinkHost {
   Core& core_;
   StoreSource source_;
   RegistryGate gate_;
+  std::shared_ptr<const Tls> tls_;  ///< made when it is first asked for
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer poll_;

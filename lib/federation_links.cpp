@@ -126,6 +126,16 @@ void Federation::Impl::alarm(const std::string& text) {
   }
 }
 
+std::shared_ptr<const Tls> Federation::Impl::tls() {
+  const SigningKey& key = core_.key.signing;
+  if (!tls_) {
+    tls_ = std::make_shared<const Tls>(key.public_key(), [&](std::string_view domain, BytesView message) {
+      return key.sign(domain, message);
+    });
+  }
+  return tls_;
+}
+
 SessionConfig Federation::Impl::session_config(Role role) {
   SessionConfig config;
   config.role = role;
@@ -162,7 +172,7 @@ void Federation::Impl::remember_peer(const std::shared_ptr<Link>& link,
 
 void Federation::Impl::dial(const Address& address) {
   if (diallers_.count(address.text()) != 0) return;
-  diallers_.emplace(address.text(), std::make_unique<Dialler>(loop_, address, *this));
+  diallers_.emplace(address.text(), std::make_unique<Dialler>(loop_, address, *this, DialOptions{.link = core_.config.limits.link}));
 }
 
 void Federation::Impl::dial_known() {
@@ -201,6 +211,8 @@ class Federation::Impl::JoiningHost final : public LinkHost {
   }
   void alarm(const std::string& text) override { host_.alarm(text); }
   const Source& source() override { return host_.source(); }
+  std::shared_ptr<const Tls> tls() override { return host_.tls(); }
+  bool is_expected(const PublicKey& key) override { return key == invitation_.governor; }
   SessionConfig session_config(Role role) override {
     SessionConfig config = host_.session_config(role);
     config.hello.joins = true;
@@ -253,7 +265,7 @@ void Federation::Impl::begin_round(const std::shared_ptr<Round>& round, std::siz
   round->report.peers[index].endpoint = endpoint;
   try {
     const std::shared_ptr<LinkHost> host = given ? given : std::shared_ptr<LinkHost>(std::shared_ptr<void>(), this);
-    const auto link = Link::dial(loop_, {.address = parse_address(endpoint), .once = true}, host);
+    const auto link = Link::dial(loop_, {.address = parse_address(endpoint), .once = true}, host, core_.config.limits.link);
     ++round->open;
     round->links.push_back(link);
     rounds_.emplace(link, [round, index, endpoint](const SessionReport& report) {

@@ -282,9 +282,14 @@ std::future<SyncReport> Memory::sync_shared_segments_async(const SyncOptions& op
 }
 
 std::string Memory::serve(const ServeOptions& options) {
-  const std::string address = impl_->federation().serve(options);
-  impl_->publish_endpoint("ws://" + address);
-  return address;
+  if (!options.announce.empty()) (void)parse_address(options.announce);
+  const Address address = impl_->federation().serve(options);
+  if (!options.announce.empty()) {
+    impl_->publish_endpoint(parse_address(options.announce).endpoint());
+  } else if (address.host != "0.0.0.0" && address.host != "::") {  // where it is reached, the announcement says
+    impl_->publish_endpoint(address.endpoint());
+  }
+  return address.text();
 }
 
 void Memory::connect(const std::string& endpoint) { impl_->federation().connect(endpoint); }

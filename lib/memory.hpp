@@ -219,7 +219,11 @@ struct SyncOptions {
 };
 
 struct ServeOptions {
-  std::string listen = "127.0.0.1:7700";  ///< loopback only; port 0 picks a free one
+  /// HOST:PORT on loopback, or wss://HOST:PORT with an address of any interface; port 0 picks a free one.
+  std::string listen = "127.0.0.1:7700";
+
+  /// Where others reach it, wss://HOST:PORT, if they do not by the address that it listens on.
+  std::string announce;
   bool dial_known = true;                 ///< also keep links to the known endpoints
   std::chrono::milliseconds every = std::chrono::seconds(1);  ///< looks for endpoints and news so often
 };
@@ -365,7 +369,8 @@ class Memory {
   SyncReport sync_shared_segments(const SyncOptions& options = {});
   std::future<SyncReport> sync_shared_segments_async(const SyncOptions& options = {});
 
-  /// Accepts links until `stop()` or destruction. Returns the address it listens on, "127.0.0.1:7700".
+  /// Accepts links until `stop()` or destruction. Returns the address it listens on,
+  /// "127.0.0.1:7700" or "wss://0.0.0.0:7700".
   /// Throws Error(failed) when the address is taken, Error(denied) when it is not on loopback.
   std::string serve(const ServeOptions& options = {});
 

@@ -42,6 +42,10 @@ std::optional<std::string> ip_literal(int family, const std::string& text) {
   return std::string(printed.data());
 }
 
+bool is_literal(const std::string& host) {
+  return ip_literal(AF_INET, host) || ip_literal(AF_INET6, host);
+}
+
 std::optional<std::string> parse_name(std::string_view text) {
   if (text.empty() || text.size() > name_octets_max) return std::nullopt;
   std::string name(text);
@@ -77,7 +81,11 @@ std::optional<Address> split(std::string_view text) {
 
 }  // namespace
 
-std::string Address::text() const {
+std::string Address::text() const { return tls ? endpoint() : authority(); }
+
+std::string Address::endpoint() const { return (tls ? "wss://" : "ws://") + authority(); }
+
+std::string Address::authority() const {
   const bool v6 = host.find(':') != std::string::npos;
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
@@ -93,33 +101,42 @@ Address parse_address(std::string_view text) {
     throw Error(ErrorCode::invalid, "address: a user or password does not belong in an address");
   }
   auto rest = text;
+  bool tls = false;
   if (const auto scheme = text.find("://"); scheme != std::string_view::npos) {
-    if (text.substr(0, scheme) != "ws") {
-      throw Error(ErrorCode::invalid, "address " + quoted(text) + ": the scheme must be ws://");
+    tls = text.substr(0, scheme) == "wss";
+    if (!tls && text.substr(0, scheme) != "ws") {
+      throw Error(ErrorCode::invalid, "address " + quoted(text) + ": the scheme must be ws:// or wss://");
     }
     rest.remove_prefix(scheme + 3);
     if (rest.ends_with('/')) rest.remove_suffix(1);
   }
-  const auto address = split(rest);
+  auto address = split(rest);
   if (!address) {
     throw Error(ErrorCode::invalid,
                 "address " + quoted(text) +
                     ": expected HOST:PORT or ws://HOST:PORT, an IPv6 host in brackets, a port "
                     "from 0 to 65535");
   }
+  address->tls = tls;
   return *address;
 }
 
-void require_loopback(const Address& address) {
-  if (address.is_loopback()) return;
+void require_private(const Address& address) {
+  if (address.tls || address.is_loopback()) return;
   throw Error(ErrorCode::denied, "address " + address.text() +
-                                     ": TLS is required off loopback; ws:// is for 127.0.0.0/8, "
+                                     ": TLS is required off loopback, wss://; ws:// is for 127.0.0.0/8, "
                                      "[::1] and localhost");
 }
 
 bool is_loopback_host(std::string_view header) {
   const auto address = split(header);
   return address && address->is_loopback();
+}
+
+bool is_own_host(std::string_view header, const std::vector<std::string>& names) {
+  const auto address = split(header);
+  if (!address) return false;
+  return is_literal(address->host) || std::find(names.begin(), names.end(), address->host) != names.end();
 }
 
 }  // namespace loam

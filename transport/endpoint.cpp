@@ -37,6 +37,8 @@ class Doorkeeper : public LinkHost {
     host_.admit(std::move(stranger), std::move(done));
   }
   void alarm(const std::string& text) override { host_.alarm(text); }
+  std::shared_ptr<const Tls> tls() override { return host_.tls(); }
+  bool is_expected(const PublicKey& key) override { return host_.is_expected(key); }
   SessionConfig session_config(Role role) override { return host_.session_config(role); }
   const Source& source() override { return host_.source(); }
 
@@ -91,12 +93,17 @@ class Listener::Impl final : public Doorkeeper, public std::enable_shared_from_t
   tcp::socket incoming_;
   Deadline pause_;
   Address address_;
+  LinkDoor door_;
   std::map<const Link*, Stranger> strangers_;
   std::size_t connections_ = 0;
 };
 
 void Listener::Impl::listen(const Address& address) {
-  require_loopback(address);
+  require_private(address);
+  if (address.tls && !tls()) throw Error(ErrorCode::denied, "listen " + address.text() + ": there is no key for TLS");
+  door_.tls = address.tls;
+  door_.hosts = limits_.hosts;
+  door_.hosts.push_back(address.host);
   error_code error;
   try_listen(address, error);
   if (error) {
@@ -106,14 +113,16 @@ void Listener::Impl::listen(const Address& address) {
 }
 
 void Listener::Impl::try_listen(const Address& address, error_code& error) {
-  const tcp::endpoint wanted(net::ip::make_address(literal_of(address)), address.port);
+  const auto host = net::ip::make_address(literal_of(address), error);
+  if (error) return;  // a name is no address of one interface
+  const tcp::endpoint wanted(host, address.port);
   acceptor_.open(wanted.protocol(), error);
   if (error) return;
   ::fcntl(acceptor_.native_handle(), F_SETFD, FD_CLOEXEC);
   acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor_.bind(wanted, error);
   if (!error) acceptor_.listen(tcp::acceptor::max_listen_connections, error);
-  if (!error) address_ = {address.host, acceptor_.local_endpoint(error).port()};
+  if (!error) address_ = {address.host, acceptor_.local_endpoint(error).port(), address.tls};
 }
 
 void Listener::Impl::accept() {
@@ -142,7 +151,7 @@ void Listener::Impl::take_in() {
     incoming_.close(error);
     return;
   }
-  const auto link = Link::accept(std::move(incoming_), shared_from_this(), limits_.link);
+  const auto link = Link::accept(std::move(incoming_), shared_from_this(), limits_.link, door_);
   strangers_.emplace(link.get(), Stranger{from, link});
   ++connections_;
 }

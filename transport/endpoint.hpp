@@ -13,15 +13,18 @@ struct ListenLimits {
   std::size_t strangers_per_address_max = 8;
   std::size_t connections_max = 1'024;          ///< sessions and strangers
   std::chrono::milliseconds accept_pause{100};  ///< after running out of descriptors or memory
+  std::vector<std::string> hosts;               ///< names by which others know this machine (LinkDoor)
   LinkLimits link;
+
+  bool operator==(const ListenLimits&) const = default;
 };
 
-/// Listens on one loopback address; every connection within the limits becomes a Link, any other is
+/// Listens on one address, on loopback or with TLS; every connection within the limits becomes a Link, any other is
 /// closed at once. Loop thread only.
 class Listener {
  public:
-  /// Listens at once. The host outlives the loop's last event. Throws Error(denied) off loopback,
-  /// Error(failed) "listen 127.0.0.1:7700: Address already in use".
+  /// Listens at once. The host outlives the loop's last event. Throws Error(denied) off loopback
+  /// without TLS, Error(failed) "listen 127.0.0.1:7700: Address already in use".
   Listener(boost::asio::io_context& loop, const Address& address, LinkHost& host,
            const ListenLimits& limits = {});
 
@@ -48,11 +51,12 @@ struct DialOptions {
   std::function<double()> random;  ///< in [0, 1); absent: seeded by the system
 };
 
-/// Keeps a link to one loopback address: dials, and dials again after a pause (backoff.hpp)
+/// Keeps a link to one address: dials, and dials again after a pause (backoff.hpp)
 /// whenever the link has ended. Loop thread only.
 class Dialler {
  public:
-  /// Dials at once. The host outlives the loop's last event. Throws Error(denied) off loopback.
+  /// Dials at once. The host outlives the loop's last event. Throws Error(denied) off loopback
+  /// without TLS.
   Dialler(boost::asio::io_context& loop, const Address& address, LinkHost& host,
           DialOptions options = {});
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <utility>
 
+#include "crdt/error.hpp"
 #include "transport/close.hpp"
 #include "transport/opening.hpp"
 
@@ -42,7 +43,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
         limits_(limits),
         executor_(std::move(executor)) {}
 
-  std::shared_ptr<Opening> open(tcp::socket socket);
+  std::shared_ptr<Opening> open(tcp::socket socket, const LinkDoor& door);
 
   void changed() override { react(&Session::changed); }
   void leave(const std::string& reason) override;
@@ -56,7 +57,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
     return {shared_from_this(), event};
   }
 
-  void opened(std::unique_ptr<Stream> stream, const std::string& problem);
+  void opened(std::unique_ptr<Stream> stream, const Opening::Problem& problem);
   void timed_out(const error_code& error, std::size_t);
 
   // What the peer sends.
@@ -128,20 +129,28 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   std::string problem_;          ///< why it ended, unless the session knows better
 };
 
-std::shared_ptr<Opening> WebSocketLink::open(tcp::socket socket) {
+std::shared_ptr<Opening> WebSocketLink::open(tcp::socket socket, const LinkDoor& door) {
+  Security security;
+  if (door.tls) {
+    security.tls = host_->tls();
+    if (!security.tls) throw Error(ErrorCode::denied, "address " + side_.endpoint + ": there is no key for TLS");
+    security.is_expected = [host = host_](const PublicKey& key) { return host->is_expected(key); };
+    security.hosts = door.hosts;
+  }
   auto done = [self = shared_from_this()](auto stream, const auto& problem) {
     self->opened(std::move(stream), problem);
   };
-  auto opening = std::make_shared<Opening>(std::move(socket), limits_, std::move(done));
+  auto opening = std::make_shared<Opening>(std::move(socket), limits_, std::move(security), std::move(done));
   opening_ = opening;
   return opening;
 }
 
-void WebSocketLink::opened(std::unique_ptr<Stream> stream, const std::string& problem) {
+void WebSocketLink::opened(std::unique_ptr<Stream> stream, const Opening::Problem& problem) {
   opening_.reset();
-  if (!stream) return finish(problem);
+  report_.untrusted = problem.is_stranger;
+  if (!stream) return finish(problem.text);
   stream_ = std::move(stream);
-  stream_->next_layer().rate_policy().lift();
+  stream_->next_layer().lift();
   stream_->binary(true);
   stream_->auto_fragment(false);
   stream_->write_buffer_bytes(read_octets_max);
@@ -155,6 +164,9 @@ void WebSocketLink::opened(std::unique_ptr<Stream> stream, const std::string& pr
   auto config = host_->session_config(side_.role);
   config.role = side_.role;
   config.once = side_.once;
+  config.channel = stream_->next_layer().name();
+  // The certificate and the proof are of one instance.
+  if (!config.expected && side_.role == Role::dialler) config.expected = stream_->next_layer().certified();
   session_.emplace(std::move(config), host_->source());
   react(&Session::connected);
   read();
@@ -383,24 +395,24 @@ SessionReport WebSocketLink::report() const {
 }  // namespace
 
 std::shared_ptr<Link> Link::accept(TcpSocket socket, std::shared_ptr<LinkHost> host,
-                                   const LinkLimits& limits) {
+                                   const LinkLimits& limits, const LinkDoor& door) {
   error_code ignored;
   const auto peer = socket.remote_endpoint(ignored);
   WebSocketLink::Side side{Role::listener, false,
                            Address{peer.address().to_string(), peer.port()}.text()};
   auto link = std::make_shared<WebSocketLink>(socket.get_executor(), std::move(side),
                                               std::move(host), limits);
-  link->open(std::move(socket))->accept();
+  link->open(std::move(socket), door)->accept();
   return link;
 }
 
 std::shared_ptr<Link> Link::dial(net::io_context& loop, const Target& target,
                                  std::shared_ptr<LinkHost> host, const LinkLimits& limits) {
-  require_loopback(target.address);
+  require_private(target.address);
   WebSocketLink::Side side{Role::dialler, target.once, target.address.text()};
   auto link = std::make_shared<WebSocketLink>(loop.get_executor(), std::move(side), std::move(host),
                                               limits);
-  link->open(tcp::socket(loop))->dial(target.address);
+  link->open(tcp::socket(loop), {target.address.tls, {}})->dial(target.address);
   return link;
 }
 

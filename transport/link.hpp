@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "transport/address.hpp"
 #include "transport/link_host.hpp"
@@ -31,12 +32,21 @@ inline constexpr std::size_t http_header_octets_max = 8 * 1024;
 /// silent, and the Session drops it as such.
 struct LinkLimits {
   std::chrono::milliseconds connect{5'000};  ///< the TCP connection
-  std::chrono::milliseconds upgrade{5'000};  ///< from the connection to the open WebSocket
+  std::chrono::milliseconds tls{5'000};      ///< from there to the end of the TLS handshake
+  std::chrono::milliseconds upgrade{5'000};  ///< from there to the open WebSocket
   std::chrono::milliseconds hello{10'000};   ///< from there to an acceptable hello of the peer
   std::chrono::milliseconds message{10'000};
   std::chrono::milliseconds close{2'000};  ///< from the decision to close to the closed socket
   std::size_t outbox_octets_max = std::size_t{8} << 20;     ///< beyond: closed with 1013
   std::size_t unapplied_octets_max = std::size_t{4} << 20;  ///< beyond: not read from
+
+  bool operator==(const LinkLimits&) const = default;
+};
+
+/// By what others come in.
+struct LinkDoor {
+  bool tls = false;                ///< with LinkHost::tls
+  std::vector<std::string> hosts;  ///< names of this machine that a Host header may have, besides its addresses
 };
 
 /// One connection to a peer: drives one Session over one WebSocket, as docs/WIRE.md describes it.
@@ -53,9 +63,9 @@ class Link {
 
   /// Takes over an accepted connection.
   static std::shared_ptr<Link> accept(TcpSocket socket, std::shared_ptr<LinkHost> host,
-                                      const LinkLimits& limits = {});
+                                      const LinkLimits& limits = {}, const LinkDoor& door = {});
 
-  /// Connects. Throws Error(denied) when the address is not on loopback; everything later is told
+  /// Connects. Throws Error(denied) when the address is neither on loopback nor with TLS; everything later is told
   /// to the host.
   static std::shared_ptr<Link> dial(boost::asio::io_context& loop, const Target& target,
                                     std::shared_ptr<LinkHost> host, const LinkLimits& limits = {});

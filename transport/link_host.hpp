@@ -10,6 +10,7 @@
 namespace loam {
 
 class Link;
+class Tls;
 
 /// What a Link needs from the house around it. All calls are made, and answered, on the loop thread.
 class LinkHost {
@@ -37,6 +38,12 @@ class LinkHost {
 
   /// The session wants the operator to know.
   virtual void alarm(const std::string& text) = 0;
+
+  /// For connections with TLS; null: there are none.
+  virtual std::shared_ptr<const Tls> tls() { return nullptr; }
+
+  /// Whether the instance of that key may be at an address that is dialled with TLS.
+  virtual bool is_expected(const PublicKey&) { return false; }
 
   /// A fresh session for a new connection.
   virtual SessionConfig session_config(Role role) = 0;

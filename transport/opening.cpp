@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/rfc7230.hpp>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,8 @@ struct Opening::Scratch {
   http::request_parser<http::empty_body> parser;
   websocket::response_type response;
   std::string endpoint;                   ///< what is dialled
+  std::string host;                       ///< and what the request names
+  std::optional<tcp::resolver> resolver;
   std::vector<tcp::endpoint> candidates;  ///< still to be tried, the next one last
   std::string refusal;
 };
@@ -58,9 +62,10 @@ std::string http_text(const std::string& status, const std::string& why) {
 
 }  // namespace
 
-Opening::Opening(tcp::socket socket, const LinkLimits& limits, Done done)
+Opening::Opening(tcp::socket socket, const LinkLimits& limits, Security security, Done done)
     : stream_(std::make_unique<Stream>(std::move(socket))),
       limits_(limits),
+      security_(std::move(security)),
       done_(std::move(done)),
       deadline_(stream_->get_executor()),
       scratch_(std::make_unique<Scratch>()) {}
@@ -77,18 +82,38 @@ void Opening::timed_out(const error_code& error, std::size_t) {
   if (phase_ == Phase::connecting) {
     return finish("connect " + scratch_->endpoint + ": " + late("connection", limits_.connect));
   }
+  if (phase_ == Phase::securing) return finish("TLS: " + late("complete handshake", limits_.tls));
   finish("upgrade: " + late("complete exchange", limits_.upgrade));
 }
 
 void Opening::dial(const Address& address) {
+  role_ = Role::dialler;
   scratch_->endpoint = address.text();
-  std::vector<std::string> literals{address.host};
-  if (address.host == "localhost") literals = {"::1", "127.0.0.1"};
-  for (const auto& literal : literals) {
-    scratch_->candidates.emplace_back(net::ip::make_address(literal), address.port);
-  }
+  scratch_->host = address.authority();
   enter(Phase::connecting, limits_.connect);
-  connect();
+  resolve(address);
+}
+
+void Opening::resolve(const Address& address) {
+  auto& candidates = scratch_->candidates;
+  error_code error;
+  const auto literal = net::ip::make_address(address.host, error);
+  if (!error) candidates.emplace_back(literal, address.port);
+  if (address.host == "localhost") {
+    for (const char* loopback : {"::1", "127.0.0.1"}) candidates.emplace_back(net::ip::make_address(loopback), address.port);
+  }
+  if (!candidates.empty()) return connect();
+  auto& resolver = scratch_->resolver.emplace(stream_->get_executor());
+  resolver.async_resolve(address.host, std::to_string(address.port), tcp::resolver::numeric_service,
+                         [self = shared_from_this()](const error_code& failure, const auto& found) {
+                           if (self->phase_ != Phase::connecting) return;
+                           auto& scratch = *self->scratch_;
+                           for (const auto& each : found) scratch.candidates.push_back(each.endpoint());
+                           std::reverse(scratch.candidates.begin(), scratch.candidates.end());
+                           if (!scratch.candidates.empty()) return self->connect();
+                           self->finish("connect " + scratch.endpoint + ": " +
+                                        (failure ? failure.message() : "the name has no address"));
+                         });
 }
 
 void Opening::connect() {
@@ -113,12 +138,36 @@ void Opening::connected(const error_code& error, std::size_t) {
     return finish("connect " + scratch_->endpoint + ": " +
                   (own ? "nobody listens there" : error.message()));
   }
+  security_.tls ? secure(Role::dialler) : request_upgrade();
+}
+
+void Opening::secure(Role role) {
+  enter(Phase::securing, limits_.tls);
+  channel().secure(*security_.tls, role, Completion(on(&Opening::secured), stream_->get_executor()));
+}
+
+/// A side that was dialled shows first who it is, and hears nothing of us otherwise. Who dials shows it to the session.
+void Opening::secured(const error_code& error, std::size_t) {
+  if (phase_ != Phase::securing) return;
+  if (error) return finish("TLS: " + error.message());
+  if (role_ == Role::listener) {
+    enter(Phase::upgrading, limits_.upgrade);
+    return read_request();
+  }
+  const auto key = channel().certified();
+  problem_.is_stranger = !key || !security_.is_expected(*key);
+  if (!problem_.is_stranger) return request_upgrade();
+  finish(key ? "TLS: instance " + instance_of(*key).text() + " is not a member that may be there"
+             : "TLS: the other side has no certificate of an instance");
+}
+
+void Opening::request_upgrade() {
   enter(Phase::upgrading, limits_.upgrade);
   stream_->set_option(websocket::stream_base::decorator([](websocket::request_type& request) {
     request.set(http::field::user_agent, product);
     request.set(http::field::sec_websocket_protocol, subprotocol);
   }));
-  stream_->async_handshake(scratch_->response, scratch_->endpoint, path, on(&Opening::answered));
+  stream_->async_handshake(scratch_->response, scratch_->host, path, on(&Opening::answered));
 }
 
 void Opening::answered(const error_code& error, std::size_t) {
@@ -137,6 +186,7 @@ void Opening::answered(const error_code& error, std::size_t) {
 
 void Opening::accept() {
   prepare(socket());
+  if (security_.tls) return secure(Role::listener);
   enter(Phase::upgrading, limits_.upgrade);
   read_request();
 }
@@ -147,8 +197,8 @@ void Opening::read_request() {
   if (room == 0) {
     return finish("upgrade: header: more than " + std::to_string(header.size()) + " octets");
   }
-  socket().async_read_some(net::buffer(header.data() + scratch_->received, room),
-                           on(&Opening::request_read));
+  channel().async_read_some(net::buffer(header.data() + scratch_->received, room),
+                            on(&Opening::request_read));
 }
 
 void Opening::request_read(const error_code& error, std::size_t octets) {
@@ -167,10 +217,14 @@ void Opening::request_read(const error_code& error, std::size_t octets) {
 
 /// Peers are never browsers. A web page that reaches loopback shows itself by its Origin, and one
 /// that got there by DNS rebinding by its Host.
-Opening::Refusal Opening::refusal_of(const Scratch& scratch) {
+bool Opening::is_allowed_host(std::string_view header) const {
+  return is_loopback_host(header) || (security_.tls && is_own_host(header, security_.hosts));
+}
+
+Opening::Refusal Opening::refusal_of(const Scratch& scratch) const {
   const auto& request = scratch.parser.get();
   const auto host = request[http::field::host];
-  if (request.count(http::field::host) != 1 || !is_loopback_host({host.data(), host.size()})) {
+  if (request.count(http::field::host) != 1 || !is_allowed_host({host.data(), host.size()})) {
     return {"403 Forbidden", "this Host is not allowed"};
   }
   if (request.count(http::field::origin) != 0) {
@@ -205,28 +259,30 @@ void Opening::accepted(const error_code& error, std::size_t) {
 }
 
 void Opening::refuse(const Refusal& refusal) {
-  problem_ = "upgrade: refused with HTTP " + refusal.status + ": " + refusal.why;
+  channel().lift();
+  problem_.text = "upgrade: refused with HTTP " + refusal.status + ": " + refusal.why;
   scratch_->refusal = http_text(refusal.status, refusal.why);
   enter(Phase::refusing, limits_.close);
-  net::async_write(socket(), net::buffer(scratch_->refusal), on(&Opening::drain));
+  net::async_write(channel(), net::buffer(scratch_->refusal), on(&Opening::drain));
 }
 
 /// Reads on until the other side has closed: closing a socket with octets unread resets the
 /// connection, and the answer is lost.
 void Opening::drain(const error_code& error, std::size_t) {
   if (phase_ != Phase::refusing) return;
-  if (error) return finish(problem_);
+  if (error) return finish(problem_.text);
   error_code ignored;
   socket().shutdown(tcp::socket::shutdown_send, ignored);
-  socket().async_read_some(net::buffer(scratch_->header), on(&Opening::drain));
+  channel().async_read_some(net::buffer(scratch_->header), on(&Opening::drain));
 }
 
 void Opening::finish(const std::string& problem) {
   if (phase_ == Phase::open || phase_ == Phase::ended) return;
   phase_ = Phase::ended;
   deadline_.disarm();
-  if (problem_.empty()) problem_ = problem;
-  stream_->next_layer().close();
+  if (problem_.text.empty()) problem_.text = problem;
+  if (scratch_->resolver) scratch_->resolver->cancel();
+  channel().close();
   net::post(stream_->get_executor(), on(&Opening::tell_done));
 }
 

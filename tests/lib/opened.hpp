@@ -95,6 +95,10 @@ inline std::string listen(Memory& memory) {
   return "ws://" + memory.serve({.listen = "127.0.0.1:0", .dial_known = false});
 }
 
+inline std::string listen_with_tls(Memory& memory) {
+  return memory.serve({.listen = "wss://127.0.0.1:0", .dial_known = false});
+}
+
 inline SyncReport sync(Memory& memory, const std::string& endpoint) {
   return memory.sync_shared_segments({.endpoints = {endpoint}, .timeout = patience});
 }

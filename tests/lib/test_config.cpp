@@ -122,6 +122,27 @@ TEST_CASE("a wrong value is refused with what is allowed") {
         "line 1: segments.scope: missing");
 }
 
+TEST_CASE("limits of connections go down only") {
+  const ListenLimits limits = load(R"(hosts = ["hub.example.org", "HUB2"]
+[limits]
+strangers_max = 1
+outbox_octets_max = 8388608
+hello_ms = 250
+)").limits;
+  CHECK(limits.hosts == std::vector<std::string>{"hub.example.org", "hub2"});
+  CHECK(limits.strangers_max == 1);
+  CHECK(limits.link.outbox_octets_max == ListenLimits{}.link.outbox_octets_max);
+  CHECK(limits.link.hello == std::chrono::milliseconds(250));
+  CHECK(limits.link.tls == ListenLimits{}.link.tls);
+  CHECK(refusal("limits.strangers_max = 65") == "line 1: limits.strangers_max: 65, must be 1 to 64");
+  CHECK(refusal("limits.hello_ms = 10001") == "line 1: limits.hello_ms: 10001, must be 1 to 10000");
+  CHECK(refusal("limits.hello_ms = 0") == "line 1: limits.hello_ms: 0, must be 1 to 10000");
+  CHECK(refusal("limits.wait = 1") == "line 1: limits.wait: no such key");
+  for (const char* host : {"hub:7700", "[::1]", "wss://hub", "", "me@hub", "h\\u00f6st"}) {
+    CHECK(refusal("hosts = [\"" + std::string(host) + "\"]") == "line 1: hosts: not the name of a host");
+  }
+}
+
 TEST_CASE("the map is at least 1 MiB") {
   CHECK(load("store.map_octets_max = 1048576").map_octets_max == 1'048'576);
   CHECK(refusal("store.map_octets_max = 1048575") ==

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 using test::eventually;
 using test::Instances;
 using test::listen;
+using test::listen_with_tls;
 using test::Proxy;
 using test::sync;
 using test::texts;
@@ -129,7 +130,8 @@ TEST_CASE("records of the greatest size and shape travel whole") {
   const auto receipts = alpha.write(packets);
   beta.put("governance_meta", std::string(key_octets_max, 'k'),
            Bytes(record_octets_max - key_octets_max - 40));
-  REQUIRE(sync(beta, listen(alpha)).converged);
+  SUBCASE("over TCP") { REQUIRE(sync(beta, listen(alpha)).converged); }
+  SUBCASE("over TLS") { REQUIRE(sync(beta, listen_with_tls(alpha)).converged); }
   for (std::size_t i = 0; i < packets.size(); ++i) {
     const auto record = beta.get(receipts[i].id);
     REQUIRE(record);
@@ -137,6 +139,31 @@ TEST_CASE("records of the greatest size and shape travel whole") {
     CHECK(record->metadata == packets[i].metadata);
   }
   check_equal(alpha, beta);
+}
+
+TEST_CASE("who is dialled with TLS must be a member") {
+  const Instances instances;
+  Memory alpha = instances.open("alpha");
+  Memory beta = instances.open("beta");
+  const Instances others;
+  Memory stranger = others.open("stranger");
+  const std::string endpoint = listen_with_tls(stranger);
+  const SyncReport report = sync(beta, endpoint);
+  CHECK(report.peers.at(0).code == loam::ErrorCode::untrusted);
+  CHECK(report.peers.at(0).error.find("is not a member") != std::string::npos);
+  CHECK(!sync(stranger, listen_with_tls(alpha)).converged);
+}
+
+TEST_CASE("an address for others is announced where it is another than that of the listener") {
+  const Instances instances;
+  Memory alpha = instances.open("alpha");
+  const auto announced = [&] { return alpha.members().at(0).endpoints; };
+  (void)alpha.serve({.listen = "wss://0.0.0.0:0", .announce = "", .dial_known = false});
+  CHECK(announced().empty());
+  alpha.stop();
+  CHECK_THROWS_AS(alpha.serve({.listen = "wss://0.0.0.0:0", .announce = "wss://x:y", .dial_known = false}), loam::Error);
+  (void)alpha.serve({.listen = "wss://0.0.0.0:0", .announce = "wss://hub.example.org", .dial_known = false});
+  CHECK(announced() == std::vector<std::string>{"wss://hub.example.org:7700"});
 }
 
 TEST_CASE("a kept link pushes every write to the other side, both ways, where watches see it") {

@@ -13,9 +13,11 @@ class Peers(Case):
         """A new instance; returns its directory."""
         return self.join(name)
 
+    scheme = ""
+
     def serve(self, dir, *args):
         """A process that serves, and its endpoint."""
-        process = self.start("--json", "serve", "--listen", "127.0.0.1:0", *args, dir=dir)
+        process = self.start("--json", "serve", "--listen", self.scheme + "127.0.0.1:0", *args, dir=dir)
         return process, json.loads(self.line_of(process))["listening"]
 
     def sync(self, dir, endpoint):

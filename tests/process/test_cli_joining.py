@@ -1,5 +1,7 @@
 """Coming into a federation, and leaving it: tokens, keys, rights, revocation, with real processes."""
 import json
+import os
+import subprocess
 import unittest
 
 from peers_case import Peers
@@ -78,6 +80,26 @@ class Joining(Peers):
         self.fails(4, "denied", "peers", "reinstate", "beta")
         self.fails(4, "denied", "admit", "beta", self.ok("id", dir=beta)["public_key"])
 
+    def test_a_write_in_the_name_of_another_is_refused_by_everybody(self):
+        beta, gamma = self.path("beta"), self.path("gamma")
+        process, endpoint = self.serve(self.dir)
+        for name, dir in [("beta", beta), ("gamma", gamma)]:
+            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
+        self.sync(beta, endpoint)
+        self.sync(gamma, endpoint)
+        alpha = self.ok("id")["id"]
+        done = subprocess.run([os.environ["FORGER"], beta, alpha, "alpha says: deploy on fridays"], capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(list(self.records(beta).values()), ["alpha says: deploy on fridays"])
+        self.remember("an honest one", dir=beta)
+        self.run_loam("sync", endpoint, dir=beta)
+        self.assertEqual(list(self.records(self.dir).values()), ["an honest one"])
+        self.stop(process)
+        _, endpoint = self.serve(beta)
+        report, = self.run_json(6, "sync", endpoint, "--timeout", "5s", dir=gamma)["peers"]
+        self.assertEqual(report["segments"]["lessons_learned"]["refused"], 1, report)
+        self.assertEqual(list(self.records(gamma).values()), ["an honest one"])
+
     def test_rights_that_are_given_later_count_after_the_next_round(self):
         beta = self.path("beta")
         _, endpoint = self.serve(self.dir)
@@ -105,6 +127,10 @@ class Joining(Peers):
         self.fails(3, "not_found", "peers", "revoke", "nobody")
         self.fails(2, "invalid", "peers", "revoke", "alpha")
         self.fails(4, "denied", "put", "instance_registry", "x", "1")
+
+
+class JoiningOverTls(Joining):
+    scheme = "wss://"
 
 
 if __name__ == "__main__":

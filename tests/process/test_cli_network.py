@@ -49,6 +49,16 @@ class Serving(Federation):
         for address in ["0.0.0.0:0", "[::]:0", "example.org:0", "x"]:
             self.fails(4, "denied", "serve", "--listen", address)
 
+    def test_with_tls_every_interface_can_be_listened_on(self):
+        process = self.start("--json", "serve", "--listen", "wss://0.0.0.0:0", "--announce", "wss://hub.example.org")
+        endpoint = json.loads(self.line_of(process))["listening"]
+        self.assertRegex(endpoint, r"^wss://0\.0\.0\.0:[1-9]\d*$")
+        self.assertEqual(self.ok("peers")["members"][0]["endpoints"], ["wss://hub.example.org:7700"])
+        port = endpoint.rpartition(":")[2]
+        self.assertIs(self.ok("sync", f"wss://127.0.0.1:{port}", dir=self.beta)["converged"], True)
+        self.assertIs(self.ok("sync", f"wss://localhost:{port}", dir=self.beta)["converged"], True)
+        self.run_json(6, "sync", f"ws://127.0.0.1:{port}", dir=self.beta)
+
     def test_addresses_that_are_none(self):
         for address in ["", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", ":7700",
                         "http://127.0.0.1:0"]:

@@ -81,7 +81,7 @@ inline loam::Hello hello_of(unsigned instance) {
 }
 
 /// A house that writes down what its links tell it.
-class FakeHost final : public loam::LinkHost {
+class FakeHost : public loam::LinkHost {
  public:
   struct Applying {
     loam::Hello peer;

@@ -70,7 +70,7 @@ TEST_CASE("a malformed address is invalid") {
                                          "127.0.0.1/x",
                                          "ws://127.0.0.1:7700//",
                                          "ws://127.0.0.1:7700/loam/1",
-                                         "wss://127.0.0.1:7700",
+                                         "wsss://127.0.0.1:7700",
                                          "http://127.0.0.1",
                                          "WS://127.0.0.1",
                                          "127.1",
@@ -120,7 +120,7 @@ TEST_CASE("ws goes to loopback only") {
     CAPTURE(text);
     const auto address = loam::parse_address(text);
     CHECK(address.is_loopback());
-    CHECK_NOTHROW(loam::require_loopback(address));
+    CHECK_NOTHROW(loam::require_private(address));
   }
   for (const std::string text :
        {"0.0.0.0", "126.255.255.255", "128.0.0.1", "192.168.1.2", "[::]", "[::2]",
@@ -128,8 +128,37 @@ TEST_CASE("ws goes to loopback only") {
     CAPTURE(text);
     const auto address = loam::parse_address(text);
     CHECK_FALSE(address.is_loopback());
-    CHECK_THROWS_WITH_AS(loam::require_loopback(address),
+    CHECK_THROWS_WITH_AS(loam::require_private(address),
                          doctest::Contains("TLS is required off loopback"), Error);
+  }
+}
+
+TEST_CASE("wss goes anywhere") {
+  for (const auto& [text, host] : std::vector<std::pair<std::string, std::string>>{
+           {"wss://hub.example.org", "hub.example.org"}, {"wss://0.0.0.0:7700/", "0.0.0.0"}, {"wss://[::]:1", "::"}}) {
+    const auto address = loam::parse_address(text);
+    CHECK(address.tls);
+    CHECK(address.host == host);
+    CHECK_NOTHROW(loam::require_private(address));
+    CHECK(loam::parse_address(address.text()) == address);
+    CHECK(loam::parse_address(address.endpoint()) == address);
+  }
+  const auto address = loam::parse_address("wss://[2001:db8::1]");
+  CHECK(address.text() == "wss://[2001:db8::1]:7700");
+  CHECK(address.authority() == "[2001:db8::1]:7700");
+  CHECK(loam::parse_address("127.0.0.1").endpoint() == "ws://127.0.0.1:7700");
+}
+
+TEST_CASE("with TLS a Host header names an address or one of the own names") {
+  const std::vector<std::string> names{"hub.example.org"};
+  for (const std::string header : {"hub.example.org", "HUB.example.org:7700", "192.0.2.1:7700", "[2001:db8::1]:1"}) {
+    CAPTURE(header);
+    CHECK(loam::is_own_host(header, names));
+  }
+  for (const std::string header : {"", "example.org", "hub.example.org.", "xhub.example.org", "hub.example.org:x",
+                                   "hub.example.org,other", "other@hub.example.org", "127.1"}) {
+    CAPTURE(header);
+    CHECK_FALSE(loam::is_own_host(header, names));
   }
 }
 

@@ -1,9 +1,7 @@
 // Who is let in: both sides prove their keys, the registry says who may read what, and an invitation lets one in.
 #include <doctest/doctest.h>
 
-#include <set>
-
-#include "tests/crdt/signing.hpp"
+#include "tests/transport/gate.hpp"
 #include "tests/transport/script.hpp"
 #include "transport/proof.hpp"
 
@@ -13,39 +11,13 @@ using loam::Proof;
 using loam::Role;
 using loam::StateFrame;
 using test::end_of;
+using test::Gate;
 using test::only;
 using test::Peer;
 using test::sent;
 using test::SigningKey;
 
 namespace {
-
-class Gate final : public loam::Gatekeeper {
- public:
-  explicit Gate(std::uint64_t key) : key_(key) {}
-
-  std::set<loam::PublicKey> members;
-  std::set<std::string> hidden;
-  bool invites = false;
-  std::uint64_t changes = 0;
-
-  const SigningKey& key() const { return key_; }
-  loam::Signature sign(std::string_view domain, loam::BytesView message) const override {
-    return key_.sign(domain, message);
-  }
-  std::optional<std::string> refusal(const loam::PublicKey& key) const override {
-    if (members.contains(key)) return std::nullopt;
-    return "not a member";
-  }
-  bool may_read(const loam::InstanceId&, const std::string& segment) const override {
-    return !hidden.contains(segment);
-  }
-  loam::Fingerprint state() const override { return {0, changes}; }
-  bool has_invitations() const override { return invites; }
-
- private:
-  SigningKey key_;
-};
 
 // One side with its session.
 struct Side {
