@@ -35,7 +35,7 @@ void check_caught(const Broken& broken, int budget) {
 
 }  // namespace
 
-TEST_CASE("no rule broken: nothing is caught") { CHECK(!run({}, 200)); }
+TEST_CASE("no rule broken: nothing is caught") { CHECK(!run({}, static_cast<int>(test::scaled(200)))); }
 
 TEST_CASE("a removal that is not journalled is caught") {
   check_caught({.removals_not_journalled = true}, 50);

@@ -1,4 +1,5 @@
 // Comparisons keep to the window: questions, answers and sketches are made part by part as it opens.
+#include "tests/support/forall.hpp"
 #include "tests/transport/catch_up.hpp"
 #include "tests/transport/window_watch.hpp"
 
@@ -159,8 +160,9 @@ TEST_CASE("a side that hears nothing is not asked, told or answered more than it
     thin(left_before, i, 1, 200, 3);
     thin(right_before, i, 2, 200, 3);
   }
+  const int stride = test::scaled(10) < 10 ? 12 : 3;
   for (const int deaf : {0, 1}) {
-    for (int after = 0; after < 60; after += 3) {
+    for (int after = 0; after < 60; after += stride) {
       CAPTURE(deaf);
       CAPTURE(after);
       Peer left = left_before;
