@@ -287,6 +287,26 @@ bool has_invitations(const SharedReader& reader, std::int64_t now_ms) {
   return false;
 }
 
+std::optional<RouteRights> route_rights(const Core& core, std::string_view segment, const std::string& name) {
+  const auto registry = core.shared.registry();
+  const Segment& found = core.segments.find(segment);
+  if (!registry || found.scope != Scope::shared) return std::nullopt;
+  const AdmissionPlace place = core.shared.place(core.shared.number(found.name));
+  const auto frontier = registry->frontier();
+  RouteRights rights;
+  bool is_first = true;
+  for (const auto& [id, entry] : registry->instances()) {
+    if (entry.name != name) continue;
+    const bool is_active = entry.status == InstanceStatus::active;
+    const bool may_read = registry->may(id, found.name, Permissions::read);
+    const bool may_also_write = is_active && may_write(*registry, place, id, frontier) == true;
+    rights.read = may_read && (is_first || rights.read);
+    rights.write = may_also_write && (is_first || rights.write);
+    is_first = false;
+  }
+  return rights;
+}
+
 std::vector<Member> members(const Core& core) {
   std::vector<Member> found;
   const auto registry = core.shared.registry();

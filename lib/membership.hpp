@@ -7,6 +7,7 @@
 #include "crdt/invitation.hpp"
 #include "crdt/registry_entry.hpp"
 #include "lib/core.hpp"
+#include "lib/router.hpp"
 
 namespace loam {
 
@@ -40,6 +41,10 @@ std::optional<std::string> admit_invited(Core& core, SharedBatch& batch, const P
 
 /// Whether there is an open invitation.
 bool has_invitations(const SharedReader& reader, std::int64_t now_ms);
+
+/// What the instances of that name may do with a segment: what all of them may. Absent: the segment is not shared, or
+/// there is no registry.
+std::optional<RouteRights> route_rights(const Core& core, std::string_view segment, const std::string& name);
 
 /// All members, by name.
 std::vector<Member> members(const Core& core);

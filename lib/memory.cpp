@@ -239,7 +239,8 @@ TargetBackend Memory::route_memory_operation(Operation operation, std::string_vi
                                              std::string_view caller) const {
   const std::string& owner = impl_->core.identity.name;
   const std::string by = caller.empty() ? owner : std::string(caller);
-  return loam::route_memory_operation(impl_->core.segments, operation, segment, {owner, by});
+  return loam::route_memory_operation(impl_->core.segments, operation, segment,
+                                      {owner, by, route_rights(impl_->core, segment, by)});
 }
 
 std::vector<HeldRemoval> Memory::held_removals() const {

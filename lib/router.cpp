@@ -27,6 +27,13 @@ TargetBackend route_memory_operation(const SegmentTable& segments, Operation ope
     }
     return {TargetKind::private_store, found.name, parties.owner};
   }
+  const RouteRights rights = parties.rights.value_or(RouteRights{true, true});
+  if (operation == Operation::read && !is_owner && !rights.read) {
+    throw Error(ErrorCode::denied, "instance " + parties.caller + " has no right to read " + found.name);
+  }
+  if (operation != Operation::read && is_owner && !rights.write) {
+    throw Error(ErrorCode::denied, "instance " + parties.caller + " has no right to write " + found.name);
+  }
   if (operation != Operation::read && !is_owner) {
     throw Error(
         ErrorCode::denied,

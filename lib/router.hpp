@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,15 +28,23 @@ struct TargetBackend {
   bool operator==(const TargetBackend&) const = default;
 };
 
+/// What an instance may do with a shared segment, as the registry says.
+struct RouteRights {
+  bool read = false;
+  bool write = false;  ///< and remove
+};
+
 /// Who asks, and whose backend it is about. Both are names of instances.
 struct RouteParties {
   std::string owner;   ///< the instance that holds this memory
   std::string caller;  ///< the instance that asks; equal to the owner for local callers
+  std::optional<RouteRights> rights = std::nullopt;  ///< the caller's; absent: no registry says anything
 };
 
 /// Where an operation on a segment goes. Pure, no I/O. Private segments are for their owner only; a
-/// shared segment is read by anyone in the federation and written here by the owner (others write to
-/// their own replica). Throws Error(unknown_segment), Error(denied) without telling whether data exists.
+/// shared segment is read by those who may read it, and its own replica by everyone; it is written here by the
+/// owner, if it may (others write to their own replica). Throws Error(unknown_segment), Error(denied) without
+/// telling whether data exists.
 TargetBackend route_memory_operation(const SegmentTable& segments, Operation operation,
                                      std::string_view segment, const RouteParties& parties);
 

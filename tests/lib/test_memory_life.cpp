@@ -158,6 +158,8 @@ TEST_CASE("a directory that others can enter is refused") {
 TEST_CASE("the routing of a memory is that of its segments") {
   const Instances instances;
   const Memory memory = instances.open("alpha");
+  CHECK(code_of([&] { memory.route_memory_operation(Operation::read, "lessons_learned", "beta"); }) == ErrorCode::denied);
+  (void)instances.open("beta");  // is a member now
   CHECK(memory.route_memory_operation(Operation::write, "session-context") ==
         TargetBackend{TargetKind::private_store, "session_context", "alpha"});
   CHECK(memory.route_memory_operation(Operation::read, "lessons_learned", "beta") ==

@@ -45,6 +45,23 @@ TEST_CASE("another instance reads a shared segment and writes to its own replica
   CHECK(code_of([&] { route(Operation::remove); }) == ErrorCode::denied);
 }
 
+TEST_CASE("a shared segment is read by those who may read it, and written by an owner who may write it") {
+  const SegmentTable segments;
+  const auto denial = [&](Operation operation, RouteParties parties, RouteRights rights) {
+    parties.rights = rights;
+    const auto error = test::error_of([&] { route_memory_operation(segments, operation, "org_patterns", parties); });
+    return error ? std::string(error->what()) : "";
+  };
+  CHECK(denial(Operation::read, by_other, {.read = true}) == "");
+  CHECK(denial(Operation::read, by_other, {.write = true}) == "denied: instance beta has no right to read org_patterns");
+  CHECK(denial(Operation::read, by_owner, {}) == "");  // there is nothing but its own
+  CHECK(denial(Operation::write, by_owner, {.write = true}) == "");
+  CHECK(denial(Operation::write, by_owner, {.read = true}) == "denied: instance alpha has no right to write org_patterns");
+  CHECK(denial(Operation::remove, by_owner, {.read = true}) == "denied: instance alpha has no right to write org_patterns");
+  CHECK(denial(Operation::write, by_other, {true, true}) ==
+        "denied: segment org_patterns: other instances read here and write to their own replica");
+}
+
 TEST_CASE("an unknown segment is the same error for everyone") {
   const SegmentTable segments;
   for (const auto& parties : {by_owner, by_other}) {

@@ -89,7 +89,7 @@ class Instances(Case):
                          {"kind": "shared_replica", "segment": "lessons_learned", "instance": "alpha"})
         self.assertEqual(self.ok("route", "read", "task_traces"),
                          {"kind": "private_store", "segment": "task_traces", "instance": "alpha"})
-        self.assertEqual(self.ok("route", "read", "lessons_learned", "beta")["kind"], "shared_replica")
+        self.fails(4, "denied", "route", "read", "lessons_learned", "beta")  # there is no beta
         self.fails(4, "denied", "route", "write", "lessons_learned", "beta")
         self.fails(4, "denied", "route", "read", "task_traces", "beta")
         self.fails(2, "unknown_segment", "route", "read", "nothing")
