@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <boost/json.hpp>
+#include <span>
 #include <utility>
 
 #include "crdt/codec.hpp"
@@ -9,6 +11,7 @@
 #include "lib/memory_impl.hpp"
 #include "lib/packet_json.hpp"
 #include "lib/quarantine.hpp"
+#include "lib/signed_record.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -55,10 +58,10 @@ json::object envelope_of(const Record& record, Scope scope) {
 
 }  // namespace
 
-std::string export_line(const Record& record, Scope scope) {
-  return json::serialize(json::object{{"id", record.id},
-                                      {"authors", texts(record.authors)},
-                                      {"packet", envelope_of(record, scope)}});
+std::string export_line(const Record& record, Scope scope, const std::string& signed_by) {
+  json::object line{{"id", record.id}, {"authors", texts(record.authors)}, {"packet", envelope_of(record, scope)}};
+  put_text(line, "signed", signed_by);
+  return json::serialize(line);
 }
 
 std::string export_line(const Entry& entry) {
@@ -77,7 +80,8 @@ void export_set(const Core& core, const Segment& segment,
   while (true) {
     const RecordPage page = list_records(core, query);
     for (const Record& record : page.items) {
-      sink(export_line(record, segment.scope));
+      const auto element = segment.scope == Scope::shared ? ElementId::parse(record.id) : std::nullopt;
+      sink(export_line(record, segment.scope, element ? signed_text(core.shared, segment.name, *element) : ""));
     }
     report.written += page.items.size();
     report.damaged += page.damaged;
@@ -167,6 +171,13 @@ struct Imported {
   bool existing = false;
 };
 
+// One line that was read.
+struct ImportLine {
+  std::uint64_t number = 0;
+  Value value;
+  bool has_come = false;  ///< as its authors have signed it
+};
+
 // What `export_records` wrote, or a plain envelope. Not held to the size of an envelope: what could
 // be written here can be written again.
 PacketEnvelope imported_packet(const Map& line) {
@@ -179,8 +190,7 @@ PacketEnvelope imported_packet(const Map& line) {
   return packet;
 }
 
-Imported plan_import(const Core& core, const std::string& text) {
-  const Value value = parse_json(text, {.octets_max = line_octets_max});
+Imported plan_import(const Core& core, const Value& value) {
   const Map& line = map_of(value, "the line");
   Imported imported;
   if (const Value* key = find(line, "key")) {
@@ -209,6 +219,100 @@ Imported plan_import(const Core& core, const std::string& text) {
   return imported;
 }
 
+// A line with what its authors have signed.
+struct SignedLine {
+  SegmentNumber segment = 0;
+  DeltaFrame frame;
+  ImportLine* line = nullptr;
+};
+
+// Absent: there is nothing of the kind that could be read; what the line says without it counts.
+std::optional<SignedLine> signed_line(const Core& core, ImportLine& line) {
+  const auto* map = line.value.get<Map>();
+  const Value* text = map ? find(*map, "signed") : nullptr;
+  const Value* packet = map ? find(*map, "packet") : nullptr;
+  if (text == nullptr || packet == nullptr || !text->get<std::string>() || !packet->get<Map>()) return std::nullopt;
+  try {
+    const Segment& segment = core.segments.find(text_at(*packet->get<Map>(), "segment"));
+    if (segment.scope != Scope::shared || segment.kind != Kind::set) return std::nullopt;
+    return SignedLine{core.shared.number(segment.name), parse_signed_text(*text->get<std::string>()), &line};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// In one commit. Throws when one of them cannot be joined at all; nothing is written then.
+void join_signed(Core& core, std::span<const SignedLine> lines) {
+  std::vector<bool> has_come(lines.size());
+  Job job;
+  job.shared = [&](SharedBatch& batch) {
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const DeltaFrame& frame = lines[i].frame;
+      has_come[i] = batch.join(lines[i].segment, frame.delta, frame.authors, frame.batches, {}).inserted > 0;
+      (void)batch.take_left_out();
+    }
+  };
+  run_job(core, std::move(job));
+  for (std::size_t i = 0; i < lines.size(); ++i) lines[i].line->has_come = has_come[i];
+}
+
+// A record as its authors have signed it comes in like a peer's. Of another federation, unknown authors or not as it
+// was signed: not at all, and then this instance is its author.
+void import_signed(Core& core, std::vector<ImportLine>& group) {
+  if (!core.shared.identity().root) return;
+  std::vector<SignedLine> lines;
+  for (ImportLine& line : group) {
+    if (auto found = signed_line(core, line)) lines.push_back(std::move(*found));
+  }
+  if (lines.empty()) return;
+  const auto is_bad = [](const Error& error) {
+    return error.code() == ErrorCode::untrusted || error.code() == ErrorCode::invalid;
+  };
+  try {
+    return join_signed(core, lines);
+  } catch (const Error& error) {
+    if (!is_bad(error)) throw;
+  }
+  for (const SignedLine& line : lines) {  // all but the bad ones
+    try {
+      join_signed(core, {&line, 1});
+    } catch (const Error& error) {
+      if (!is_bad(error)) throw;
+    }
+  }
+}
+
+void write_planned(Core& core, std::vector<PlannedWrite> writes, ImportReport& report) {
+  if (writes.empty()) return;
+  const auto promise = std::make_shared<std::promise<std::vector<Receipt>>>();
+  submit_writes(core, std::move(writes), [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
+    failure ? promise->set_exception(failure) : promise->set_value(std::move(receipts));
+  });
+  for (const Receipt& receipt : promise->get_future().get()) {
+    receipt.existing ? ++report.existing : ++report.written;
+  }
+}
+
+void import_lines(Core& core, std::vector<ImportLine> group, bool dry_run, ImportReport& report) {
+  if (!dry_run) import_signed(core, group);
+  std::vector<PlannedWrite> writes;
+  for (const ImportLine& line : group) {
+    try {
+      Imported imported = plan_import(core, line.value);
+      if (imported.existing) {
+        line.has_come ? ++report.written : ++report.existing;
+      } else if (dry_run) {
+        ++report.written;
+      } else {
+        writes.push_back(std::move(imported.write));
+      }
+    } catch (const Error& error) {
+      report.refused.emplace_back(line.number, error.what());
+    }
+  }
+  write_planned(core, std::move(writes), report);
+}
+
 }  // namespace
 
 ExportReport Memory::export_records(const ExportQuery& query,
@@ -229,39 +333,21 @@ ImportReport Memory::import_records(const std::function<std::optional<std::strin
                                     const std::function<void(std::uint64_t)>& progress) {
   Core& core = impl_->core;
   ImportReport report;
-  std::vector<PlannedWrite> group;
+  std::vector<ImportLine> group;
   std::uint64_t lines = 0;
-  const auto write_group = [&] {
-    if (group.empty()) return;
-    const auto promise = std::make_shared<std::promise<std::vector<Receipt>>>();
-    submit_writes(core, std::exchange(group, {}),
-                  [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
-                    failure ? promise->set_exception(failure)
-                            : promise->set_value(std::move(receipts));
-                  });
-    for (const Receipt& receipt : promise->get_future().get()) {
-      receipt.existing ? ++report.existing : ++report.written;
-    }
-  };
   while (const auto line = next_line()) {
     ++lines;
     if (line->empty()) continue;
     try {
-      Imported imported = plan_import(core, *line);
-      if (imported.existing) {
-        ++report.existing;
-      } else if (dry_run) {
-        ++report.written;
-      } else {
-        group.push_back(std::move(imported.write));
-      }
+      group.push_back({lines, parse_json(*line, {.octets_max = line_octets_max})});
     } catch (const Error& error) {
       report.refused.emplace_back(lines, error.what());
     }
-    if (group.size() >= import_group) write_group();
+    if (group.size() >= import_group) import_lines(core, std::exchange(group, {}), dry_run, report);
     if (progress && lines % import_group == 0) progress(lines);
   }
-  write_group();
+  import_lines(core, std::move(group), dry_run, report);
+  std::sort(report.refused.begin(), report.refused.end());
   if (progress) progress(lines);
   return report;
 }

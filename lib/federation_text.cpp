@@ -1,15 +1,13 @@
 #include "lib/federation_text.hpp"
 
-#include <sodium.h>
-
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "lib/base64.hpp"
 
 namespace loam {
 namespace {
 
 constexpr std::string_view first_line = "loam federation 1\n";
-constexpr int base64 = sodium_base64_VARIANT_ORIGINAL;
 
 [[noreturn]] void reject_text(const char* why) {
   throw Error(ErrorCode::invalid, std::string("federation: ") + why);
@@ -22,13 +20,9 @@ Bytes octets_in(std::string_view text) {
   }
   if (text.substr(0, first_line.size()) != first_line) reject_text("does not begin with \"loam federation 1\"");
   text.remove_prefix(first_line.size());
-  Bytes octets(text.size() / 4 * 3 + 3);
-  std::size_t size = 0;
-  const int code = sodium_base642bin(reinterpret_cast<unsigned char*>(octets.data()), octets.size(), text.data(),
-                                     text.size(), " \r\n", &size, nullptr, base64);
-  if (code != 0) reject_text("not base64, or cut short");
-  octets.resize(size);
-  return octets;
+  auto octets = octets_of_base64(text);
+  if (!octets) reject_text("not base64, or cut short");
+  return std::move(*octets);
 }
 
 }  // namespace
@@ -39,11 +33,7 @@ std::string text_of(const FederationText& federation) {
   writer.array(3).octets(federation.root.founder.view()).octets(federation.root.nonce);
   writer.array(federation.registry.size());
   for (const DeltaFrame& frame : federation.registry) writer.octets(encode_frame(frame));
-  std::string text(sodium_base64_encoded_len(octets.size(), base64), '\0');
-  sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(octets.data()), octets.size(),
-                    base64);
-  text.back() = '\n';  // in place of the zero
-  return std::string(first_line) + text;
+  return std::string(first_line) + base64_of(octets) + "\n";
 }
 
 FederationText parse_federation_text(std::string_view text) {

@@ -1,4 +1,5 @@
 """Coming into a federation, and leaving it: tokens, keys, rights, revocation, with real processes."""
+import base64
 import json
 import os
 import subprocess
@@ -27,6 +28,10 @@ class Joining(Peers):
         self.sync(beta, endpoint)
         self.assertEqual(sorted(self.records(self.dir).values()), ["alpha knows this", "beta knows that"])
         self.assertEqual(self.member("beta")["permissions"], {"approval_rules": "r", "lessons_learned": "rw"})
+        self.assertEqual(self.ok("route", "read", "lessons_learned", "beta")["kind"], "shared_replica")
+        self.fails(4, "denied", "route", "read", "org_patterns", "beta")
+        self.assertEqual(self.ok("route", "write", "lessons_learned", dir=beta)["kind"], "shared_replica")
+        self.fails(4, "denied", "route", "write", "approval_rules", dir=beta)
         self.fails(4, "denied", "put", "approval_rules", "deploy", '"always"', dir=beta)
         self.fails(4, "denied", "remember", "x", "-s", "org_patterns", dir=beta)
         self.fails(4, "denied", "invite", "--name", "gamma", "--endpoint", endpoint, dir=beta)
@@ -99,6 +104,52 @@ class Joining(Peers):
         report, = self.run_json(6, "sync", endpoint, "--timeout", "5s", dir=gamma)["peers"]
         self.assertEqual(report["segments"]["lessons_learned"]["refused"], 1, report)
         self.assertEqual(list(self.records(gamma).values()), ["an honest one"])
+
+    def test_an_export_keeps_authors_whose_signatures_are_right(self):
+        beta, gamma, other = self.path("beta"), self.path("gamma"), self.path("other")
+        _, endpoint = self.serve(self.dir)
+        for name, dir in [("beta", beta), ("gamma", gamma)]:
+            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
+        self.sync(beta, endpoint)
+        self.sync(gamma, endpoint)
+        id = self.remember("beta has learnt this", dir=beta)
+        self.remember("and this", dir=beta)
+        lines = self.run_loam("export", dir=beta).stdout.decode().splitlines()
+        authors = lambda dir: {item["text"]: item["authors"] for item in self.ok("list", dir=dir)["items"]}
+        done = self.ok("import", "-", stdin="\n".join(lines), dir=gamma)
+        self.assertEqual((done["written"], done["existing"]), (2, 0))
+        self.assertEqual(authors(gamma), {"beta has learnt this": ["beta"], "and this": ["beta"]})
+        again = self.ok("import", "-", stdin="\n".join(lines), dir=gamma)
+        self.assertEqual((again["written"], again["existing"]), (0, 2))
+        self.sync(gamma, endpoint)
+        self.assertEqual(self.ok("get", id)["authors"], ["beta"])
+        # Of another federation, and altered: whoever imports is the author.
+        self.ok("init", "other", dir=other)
+        self.assertEqual(self.ok("import", "-", stdin="\n".join(lines), dir=other)["written"], 2)
+        self.assertEqual(authors(other), {"beta has learnt this": ["other"], "and this": ["other"]})
+        self.ok("verify", "--deep", dir=gamma)
+
+    def test_what_was_altered_in_an_export_is_not_its_author_s(self):
+        beta, gamma = self.path("beta"), self.path("gamma")
+        _, endpoint = self.serve(self.dir)
+        for name, dir in [("beta", beta), ("gamma", gamma)]:
+            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
+        self.sync(gamma, endpoint)
+        self.remember("beta has learnt this", dir=beta)
+        line = json.loads(self.run_loam("export", dir=beta).stdout)
+        octets = bytearray(base64.b64decode(line["signed"]))
+        altered = []
+        for at in range(len(octets)):
+            octets[at] ^= 1
+            packet = {**line["packet"], "payload": {"text": f"altered at {at}"}}
+            altered.append(json.dumps({**line, "signed": base64.b64encode(octets).decode(), "packet": packet}))
+            octets[at] ^= 1
+        self.assertEqual(self.ok("import", "-", stdin="\n".join(altered), dir=gamma)["written"], len(octets))
+        items = self.ok("list", "-n", "1000", dir=gamma)["items"]
+        authors = {item["text"]: item["authors"] for item in items}
+        # Where what was altered is not what beta has signed, the record is in order, and beta's.
+        self.assertEqual(authors.pop("beta has learnt this", ["beta"]), ["beta"])
+        self.assertEqual(authors, {f"altered at {at}": ["gamma"] for at in range(len(octets))})
 
     def test_rights_that_are_given_later_count_after_the_next_round(self):
         beta = self.path("beta")

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "crdt/error.hpp"
+#include "tests/support/forall.hpp"
 #include "tests/transport/served.hpp"
 
 using namespace std::chrono_literals;
@@ -85,6 +86,24 @@ TEST_CASE("sixty-four strangers are admitted and the next is closed at once") {
   RawPeer next(served.loop, served.port(), from(99));
   CHECK(served.loop.until([&] { return next.ended(); }));
   CHECK(served.listener.strangers() == 64);
+}
+
+TEST_CASE("a member is served beside sixty-four that say nothing and ten thousand that come and go") {
+  Served served;
+  Greeted member(served);
+  const auto silent = strangers(served, 8, 8);
+  const long long passing = test::scaled(10'000);
+  for (long long i = 0; i < passing; ++i) {
+    const RawPeer peer(served.loop, served.port(), from(99));
+    if (i % 64 == 63) served.loop.settle();
+  }
+  served.loop.settle();
+  CHECK(served.listener.strangers() == 64);
+  CHECK(served.listener.connections() == 65);
+  const auto before = served.host.links[0]->report().octets_received;
+  REQUIRE(member.send(test::frame_octets(loam::encode_frame(loam::Ping{}))));
+  CHECK(served.loop.until([&] { return served.host.links[0]->report().octets_received > before; }));
+  CHECK(served.host.ended.empty());
 }
 
 TEST_CASE("a stranger's place is free when it leaves or is a stranger no longer") {

@@ -81,6 +81,21 @@ TEST_CASE("a message in fragments of one octet with pings between is one message
   CHECK(served.host.links[0]->report().peer == hello_of(2));
 }
 
+TEST_CASE("a frame that declares more than a message may have is not waited for") {
+  for (const std::string& length : {std::string("\x7f\xff\xff\xff\xff\xff\xff\xff", 8), std::string("\xff\xff\xff\xff\xff\xff\xff\xff", 8),
+                                    std::string("\0\0\0\1\0\0\0\0", 8)}) {
+    Served served;
+    RawPeer peer(served.loop, served.port());
+    REQUIRE(peer.upgrade());
+    peer.send("\x82\xff" + length + "mask");
+    const unsigned code = peer.close_code();
+    CHECK((code == 1009 || code == 1002));
+    peer.vanish();
+    CHECK(served.ended(1));
+    CHECK(served.problem() != "");
+  }
+}
+
 TEST_CASE("what is no binary message closes the connection with the code for it") {
   struct Row {
     const char* what;
