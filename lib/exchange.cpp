@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 constexpr std::size_t export_page = 1'000;
 constexpr std::size_t import_group = 1'000;
-constexpr std::size_t line_octets_max = std::size_t{2} << 20;
+constexpr std::size_t line_octets_max = std::size_t{4} << 20;  // escaped, and as it was signed
 
 json::array texts(const std::vector<std::string>& list) {
   json::array array;

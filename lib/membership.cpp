@@ -233,7 +233,7 @@ std::string invite(Core& core, const InviteOptions& options) {
     throw Error(ErrorCode::limit, "endpoint: " + std::to_string(options.endpoint.size()) + " octets, limit " +
                                       std::to_string(invitation_endpoint_max));
   }
-  (void)parse_address(options.endpoint);
+  require_private(parse_address(options.endpoint));
   Invitation invitation{.root = *core.shared.identity().root, .governor = core.key.signing.public_key(),
                         .endpoint = options.endpoint, .name = options.member.name, .secret = {},
                         .expires_ms = core.now_ms() + options.valid.count()};

@@ -283,12 +283,16 @@ std::future<SyncReport> Memory::sync_shared_segments_async(const SyncOptions& op
 }
 
 std::string Memory::serve(const ServeOptions& options) {
-  if (!options.announce.empty()) (void)parse_address(options.announce);
-  const Address address = impl_->federation().serve(options);
+  std::optional<Address> announced;
   if (!options.announce.empty()) {
-    impl_->publish_endpoint(parse_address(options.announce).endpoint());
-  } else if (address.host != "0.0.0.0" && address.host != "::") {  // where it is reached, the announcement says
-    impl_->publish_endpoint(address.endpoint());
+    announced = parse_address(options.announce);
+    require_private(*announced);
+  }
+  const Address address = impl_->federation().serve(options);
+  if (!announced && (address.host == "0.0.0.0" || address.host == "::")) {
+    impl_->core.log(LogLevel::warning, "others cannot know where this instance is reached: announce it (serve --announce)");
+  } else {
+    impl_->publish_endpoint(announced.value_or(address).endpoint());
   }
   return address.text();
 }

@@ -13,16 +13,19 @@ constexpr std::size_t signed_octets_max = std::size_t{512} << 10;
 
 }  // namespace
 
-std::string signed_text(const SharedStore& store, const std::string& segment, const ElementId& element) {
+std::string signed_text(const SharedStore& store, const std::string& segment,
+                        const ElementId& element) {
   if (!store.identity().root) return {};
-  const auto dots = store.read([&](const SharedReader& reader) { return reader.dots_of(store.number(segment), element); });
+  const auto dots = store.read(
+      [&](const SharedReader& reader) { return reader.dots_of(store.number(segment), element); });
   if (dots.empty() || dots.size() > signed_dots_max) return {};
   const StoreSource source(store);
   DeltaFrame frame;
   std::size_t octets = 0;
   for (const StoredDot& stored : dots) {
     const Dot& dot = stored.dot;
-    Slice slice = source.slice(segment, dot.actor, RangeSet(Range{dot.counter, dot.counter}), signed_octets_max, 1);
+    Slice slice = source.slice(segment, dot.actor, RangeSet(Range{dot.counter, dot.counter}),
+                               signed_octets_max, 1);
     const auto record = slice.delta.live.find(dot);
     if (record == slice.delta.live.end() || slice.batches[dot.actor].empty()) return {};
     octets += record->second.size();

@@ -20,8 +20,8 @@ namespace loam {
 
 class Tls;
 
-/// The completion of one read or write of any type, called once, on the executor that it came with. What is below
-/// is so compiled once, and not for each operation of Beast's. Copies share it.
+/// The completion of one read or write of any type, called once, on the executor that it came with.
+/// What is below is so compiled once, and not for each operation of Beast's. Copies share it.
 class Completion {
  public:
   using executor_type = boost::asio::any_io_executor;
@@ -63,8 +63,8 @@ class Completion {
   std::size_t* left_ = nullptr;
 };
 
-/// The octets of one connection, over TCP or over TLS 1.3 on it: what a WebSocket runs on. At most one read and one
-/// write at a time. Loop thread only; lives until its last operation has ended.
+/// The octets of one connection, over TCP or over TLS 1.3 on it: what a WebSocket runs on. At most
+/// one read and one write at a time. Loop thread only; lives until its last operation has ended.
 class Channel {
  public:
   using executor_type = boost::asio::any_io_executor;
@@ -76,16 +76,18 @@ class Channel {
   executor_type get_executor() { return socket_.get_executor(); }
   Tcp::socket& socket() noexcept { return socket_; }
 
-  /// Goes on over TLS, once, before anything is read or written. The object outlives the channel.
+  /// Goes on over TLS, once, before anything is read or written.
   void secure(const Tls& tls, Role role, Completion done);
 
-  /// The instance that the other side's certificate names. After `secure` has ended well; absent: none.
+  /// The instance that the other side's certificate names. After `secure` has ended well; absent:
+  /// none.
   std::optional<PublicKey> certified() const;
 
   /// What names the connection (`channel_of`); empty without TLS.
   Bytes name() const;
 
-  /// Octets that may still be read, until `lift`. Beast bounds each field of the answer to an upgrade, not their sum.
+  /// Octets that may still be read, until `lift`. Beast bounds each field of the answer to an
+  /// upgrade, not their sum.
   void lift() noexcept { octets_left_ = SIZE_MAX; }
 
   /// Every outstanding operation ends with an error.
@@ -96,7 +98,9 @@ class Channel {
     return initiate(std::forward<Token>(token), [this, buffers](Completion done) {
       boost::asio::mutable_buffer first;
       const auto end = boost::asio::buffer_sequence_end(buffers);
-      for (auto at = boost::asio::buffer_sequence_begin(buffers); at != end && first.size() == 0; ++at) first = *at;
+      for (auto at = boost::asio::buffer_sequence_begin(buffers); at != end && first.size() == 0;
+           ++at)
+        first = *at;
       read(first, std::move(done));
     });
   }
@@ -107,7 +111,8 @@ class Channel {
       Pieces pieces;
       std::size_t count = 0;
       const auto end = boost::asio::buffer_sequence_end(buffers);
-      for (auto at = boost::asio::buffer_sequence_begin(buffers); at != end && count < pieces.size(); ++at) {
+      for (auto at = boost::asio::buffer_sequence_begin(buffers);
+           at != end && count < pieces.size(); ++at) {
         pieces[count++] = *at;
       }
       write(pieces, std::move(done));
@@ -122,7 +127,8 @@ class Channel {
   template <class Token, class Begin>
   auto initiate(Token&& token, Begin begin) {
     return boost::asio::async_initiate<Token, void(error_code, std::size_t)>(
-        [this, begin](auto handler) { begin(Completion(std::move(handler), get_executor())); }, token);
+        [this, begin](auto handler) { begin(Completion(std::move(handler), get_executor())); },
+        token);
   }
 
   void read(boost::asio::mutable_buffer buffer, Completion done);
@@ -133,8 +139,8 @@ class Channel {
   std::size_t octets_left_ = http_header_octets_max;
 };
 
-/// Of Beast, at the end of a WebSocket: ends the TCP connection, and takes what still comes. A WebSocket has said
-/// that it ends, so TLS need not say it again.
+/// Of Beast, at the end of a WebSocket: ends the TCP connection, and takes what still comes. A
+/// WebSocket has said that it ends, so TLS need not say it again.
 template <class Token>
 void async_teardown(boost::beast::role_type role, Channel& channel, Token&& token) {
   boost::beast::websocket::async_teardown(role, channel.socket(), std::forward<Token>(token));

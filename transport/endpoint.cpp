@@ -114,7 +114,9 @@ void Listener::Impl::listen(const Address& address) {
 
 void Listener::Impl::try_listen(const Address& address, error_code& error) {
   const auto host = net::ip::make_address(literal_of(address), error);
-  if (error) return;  // a name is no address of one interface
+  if (error) {
+    throw Error(ErrorCode::invalid, "listen " + address.text() + ": a name; listen on the address of an interface");
+  }
   const tcp::endpoint wanted(host, address.port);
   acceptor_.open(wanted.protocol(), error);
   if (error) return;

@@ -24,7 +24,7 @@ struct ListenLimits {
 class Listener {
  public:
   /// Listens at once. The host outlives the loop's last event. Throws Error(denied) off loopback
-  /// without TLS, Error(failed) "listen 127.0.0.1:7700: Address already in use".
+  /// without TLS, Error(invalid) for a name, Error(failed) "listen 127.0.0.1:7700: Address already in use".
   Listener(boost::asio::io_context& loop, const Address& address, LinkHost& host,
            const ListenLimits& limits = {});
 

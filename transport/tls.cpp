@@ -41,7 +41,8 @@ Bytes raw_key(const EVP_PKEY* key) {
   Bytes octets(sizeof(PublicKey));
   std::size_t size = octets.size();
   if (key == nullptr || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519 ||
-      EVP_PKEY_get_raw_public_key(key, reinterpret_cast<unsigned char*>(octets.data()), &size) != 1) {
+      EVP_PKEY_get_raw_public_key(key, reinterpret_cast<unsigned char*>(octets.data()), &size) !=
+          1) {
     return {};
   }
   octets.resize(size);
@@ -65,14 +66,14 @@ Certificate certificate_of(EVP_PKEY* key, const Bytes& extension) {
   const auto* text = reinterpret_cast<const unsigned char*>("loam");
   const Extension signed_by = extension_of(extension);
   // No date: whose key it is does not expire, and clocks may be wrong (RFC 5280, 4.1.2.5).
-  const bool is_made = signed_by && X509_set_version(made.get(), X509_VERSION_3) == 1 &&
-                       ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1) == 1 &&
-                       ASN1_TIME_set_string_X509(X509_getm_notBefore(made.get()), "19700101000000Z") == 1 &&
-                       ASN1_TIME_set_string_X509(X509_getm_notAfter(made.get()), "99991231235959Z") == 1 &&
-                       X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, text, -1, -1, 0) == 1 &&
-                       X509_set_issuer_name(made.get(), name) == 1 && X509_set_pubkey(made.get(), key) == 1 &&
-                       X509_add_ext(made.get(), signed_by.get(), -1) == 1 &&
-                       X509_sign(made.get(), key, nullptr) > 0;
+  const bool is_made =
+      signed_by && X509_set_version(made.get(), X509_VERSION_3) == 1 &&
+      ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1) == 1 &&
+      ASN1_TIME_set_string_X509(X509_getm_notBefore(made.get()), "19700101000000Z") == 1 &&
+      ASN1_TIME_set_string_X509(X509_getm_notAfter(made.get()), "99991231235959Z") == 1 &&
+      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, text, -1, -1, 0) == 1 &&
+      X509_set_issuer_name(made.get(), name) == 1 && X509_set_pubkey(made.get(), key) == 1 &&
+      X509_add_ext(made.get(), signed_by.get(), -1) == 1 && X509_sign(made.get(), key, nullptr) > 0;
   need(is_made, "make a certificate");
   return made;
 }
@@ -101,7 +102,8 @@ Tls::Tls(const PublicKey& key, const Sign& sign) {
 
   context_ = std::make_shared<boost::asio::ssl::context>(boost::asio::ssl::context::tls);
   SSL_CTX* context = context_->native_handle();
-  // One conversation is one connection: nothing is resumed, so nothing of one is needed for another.
+  // One conversation is one connection: nothing is resumed, so nothing of one is needed for
+  // another.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   const bool is_ready = SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
@@ -135,8 +137,8 @@ std::optional<PublicKey> certified_key(SSL* connection) {
 Bytes channel_of(SSL* connection) {
   static constexpr std::string_view label = "EXPORTER-Channel-Binding";
   Bytes octets(channel_octets);
-  need(SSL_export_keying_material(connection, reinterpret_cast<unsigned char*>(octets.data()), octets.size(),
-                                  label.data(), label.size(), nullptr, 0, 1) == 1,
+  need(SSL_export_keying_material(connection, reinterpret_cast<unsigned char*>(octets.data()),
+                                  octets.size(), label.data(), label.size(), nullptr, 0, 1) == 1,
        "name the connection");
   return octets;
 }

@@ -162,6 +162,8 @@ TEST_CASE("an address for others is announced where it is another than that of t
   CHECK(announced().empty());
   alpha.stop();
   CHECK_THROWS_AS(alpha.serve({.listen = "wss://0.0.0.0:0", .announce = "wss://x:y", .dial_known = false}), loam::Error);
+  CHECK_THROWS_AS(alpha.serve({.listen = "wss://0.0.0.0:0", .announce = "ws://hub.example.org", .dial_known = false}),
+                  loam::Error);
   (void)alpha.serve({.listen = "wss://0.0.0.0:0", .announce = "wss://hub.example.org", .dial_known = false});
   CHECK(announced() == std::vector<std::string>{"wss://hub.example.org:7700"});
 }

@@ -1,5 +1,6 @@
-// What a hostile member can do with its own directory: `forger DIR INSTANCE TEXT` writes a lesson in the name of
-// another instance, signed with the key that is there, past all checks. Others must refuse it.
+// What a hostile member can do with its own directory: `forger DIR INSTANCE TEXT` writes a lesson
+// in the name of another instance, signed with the key that is there, past all checks. Others must
+// refuse it.
 #include <chrono>
 #include <iostream>
 
@@ -35,14 +36,16 @@ struct Directory {
 
   void put_root(const Bytes& root) const {
     const SharedStore store = open(key.id);
-    store.env().write([&](lmdb::WriteTxn& txn) { txn.put(table::meta, bytes_of(meta::root), root); });
+    store.env().write(
+        [&](lmdb::WriteTxn& txn) { txn.put(table::meta, bytes_of(meta::root), root); });
   }
 };
 
 void forge(const Directory& directory, const InstanceId& author, const std::string& text) {
   const Segment& segment = directory.segments.find("lessons_learned");
   const PacketParts parts = parts_of(packet_of(NewRecord{.text = text}, segment), segment, {});
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
   SharedStore store = directory.open(author);
   store.env().write([&](lmdb::WriteTxn& txn) {
     SharedBatch batch(store, txn, now.count());

@@ -12,6 +12,11 @@ class Joining(Peers):
     def invited(self, name, *args, endpoint):
         return self.ok("invite", "--name", name, "--endpoint", endpoint, *args)["token"]
 
+    def let_in(self, endpoint, **dirs):
+        for name, dir in dirs.items():
+            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
+            self.sync(dir, endpoint)
+
     def member(self, name, dir=None):
         return next(one for one in self.ok("peers", dir=dir)["members"] if one["name"] == name)
 
@@ -35,6 +40,7 @@ class Joining(Peers):
         self.fails(4, "denied", "put", "approval_rules", "deploy", '"always"', dir=beta)
         self.fails(4, "denied", "remember", "x", "-s", "org_patterns", dir=beta)
         self.fails(4, "denied", "invite", "--name", "gamma", "--endpoint", endpoint, dir=beta)
+        self.fails(4, "denied", "invite", "--name", "gamma", "--endpoint", "ws://hub.example.org")
         self.fails(9, "untrusted", "join", token, dir=self.path("thief"))
 
     def test_a_token_that_was_changed_or_has_expired_is_refused(self):
@@ -88,10 +94,8 @@ class Joining(Peers):
     def test_a_write_in_the_name_of_another_is_refused_by_everybody(self):
         beta, gamma = self.path("beta"), self.path("gamma")
         process, endpoint = self.serve(self.dir)
-        for name, dir in [("beta", beta), ("gamma", gamma)]:
-            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
+        self.let_in(endpoint, beta=beta, gamma=gamma)
         self.sync(beta, endpoint)
-        self.sync(gamma, endpoint)
         alpha = self.ok("id")["id"]
         done = subprocess.run([os.environ["FORGER"], beta, alpha, "alpha says: deploy on fridays"], capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -108,10 +112,8 @@ class Joining(Peers):
     def test_an_export_keeps_authors_whose_signatures_are_right(self):
         beta, gamma, other = self.path("beta"), self.path("gamma"), self.path("other")
         _, endpoint = self.serve(self.dir)
-        for name, dir in [("beta", beta), ("gamma", gamma)]:
-            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
+        self.let_in(endpoint, beta=beta, gamma=gamma)
         self.sync(beta, endpoint)
-        self.sync(gamma, endpoint)
         id = self.remember("beta has learnt this", dir=beta)
         self.remember("and this", dir=beta)
         lines = self.run_loam("export", dir=beta).stdout.decode().splitlines()
@@ -132,9 +134,7 @@ class Joining(Peers):
     def test_what_was_altered_in_an_export_is_not_its_author_s(self):
         beta, gamma = self.path("beta"), self.path("gamma")
         _, endpoint = self.serve(self.dir)
-        for name, dir in [("beta", beta), ("gamma", gamma)]:
-            self.ok("join", self.invited(name, "--allow", "all=rw", endpoint=endpoint), dir=dir)
-        self.sync(gamma, endpoint)
+        self.let_in(endpoint, beta=beta, gamma=gamma)
         self.remember("beta has learnt this", dir=beta)
         line = json.loads(self.run_loam("export", dir=beta).stdout)
         octets = bytearray(base64.b64decode(line["signed"]))

@@ -4,6 +4,7 @@
 
 #include "tests/crdt/signing.hpp"
 #include "transport/session.hpp"
+#include "transport/tls.hpp"
 
 namespace test {
 
@@ -34,5 +35,11 @@ class Gate final : public loam::Gatekeeper {
  private:
   SigningKey key_;
 };
+
+/// A certificate of its key.
+inline std::shared_ptr<const loam::Tls> tls_of(const Gate& gate) {
+  return std::make_shared<const loam::Tls>(
+      gate.key().key(), [&](std::string_view domain, loam::BytesView message) { return gate.sign(domain, message); });
+}
 
 }  // namespace test

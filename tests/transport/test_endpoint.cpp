@@ -6,6 +6,7 @@
 
 #include "crdt/error.hpp"
 #include "tests/support/forall.hpp"
+#include "tests/transport/gate.hpp"
 #include "tests/transport/served.hpp"
 
 using namespace std::chrono_literals;
@@ -46,6 +47,18 @@ TEST_CASE("a port in use is an error with its address") {
       Listener(served.loop.context(), served.listener.address(), host),
       ("failed: listen " + served.listener.address().text() + ": Address already in use").c_str(),
       loam::Error);
+}
+
+TEST_CASE("a name is not listened on") {
+  Loop loop;
+  class Host final : public FakeHost {
+   public:
+    using FakeHost::FakeHost;
+    const test::Gate gate{1};
+    std::shared_ptr<const loam::Tls> tls() override { return test::tls_of(gate); }
+  } host(1);
+  CHECK_THROWS_WITH_AS(Listener(loop.context(), loam::parse_address("wss://hub.example.org:0"), host),
+                       doctest::Contains("listen on the address of an interface"), loam::Error);
 }
 
 TEST_CASE("nothing but loopback is listened on") {

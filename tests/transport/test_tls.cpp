@@ -1,10 +1,10 @@
-// Links over TLS on loopback: who is at the other end is known by the instance's key, and nothing else counts.
+// Links over TLS on loopback: who is at the other end is known by the instance's key, and nothing
+// else counts.
 #include <openssl/ssl.h>
 
+#include <array>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/write.hpp>
-
-#include <array>
 #include <set>
 
 #include "crdt/error.hpp"
@@ -23,14 +23,10 @@ using test::Gate;
 using test::Loop;
 using test::RawListener;
 using test::RawPeer;
+using test::tls_of;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::shared_ptr<const Tls> tls_of(const Gate& gate) {
-  return std::make_shared<const Tls>(
-      gate.key().key(), [&](std::string_view domain, loam::BytesView message) { return gate.sign(domain, message); });
-}
 
 /// A house with a key that speaks TLS.
 class TlsHost final : public FakeHost {
@@ -70,7 +66,9 @@ struct Both {
 
   std::uint16_t port() const { return listener.address().port; }
 
-  std::shared_ptr<Link> dial(const loam::LinkLimits& limits = {}) { return dial(listener.address(), limits); }
+  std::shared_ptr<Link> dial(const loam::LinkLimits& limits = {}) {
+    return dial(listener.address(), limits);
+  }
   std::shared_ptr<Link> dial(const loam::Address& address, const loam::LinkLimits& limits = {}) {
     return Link::dial(loop.context(), {address, false}, {std::shared_ptr<void>(), &right}, limits);
   }
@@ -91,26 +89,30 @@ struct Both {
 /// A TLS connection that says what a test wants.
 class TlsPeer {
  public:
-  TlsPeer(Loop& loop, std::uint16_t port) : loop_(loop), channel_(Channel::Tcp::socket(loop.context())) {
+  TlsPeer(Loop& loop, std::uint16_t port)
+      : loop_(loop), channel_(Channel::Tcp::socket(loop.context())) {
     channel_.socket().connect({boost::asio::ip::make_address("127.0.0.1"), port});
   }
 
   Channel& channel() { return channel_; }
 
   bool secure(const Tls& tls, Role role = Role::dialler) {
-    return end([&](auto done) { channel_.secure(tls, role, Completion(done, channel_.get_executor())); });
+    return end(
+        [&](auto done) { channel_.secure(tls, role, Completion(done, channel_.get_executor())); });
   }
   bool send(std::string_view octets) {
-    return end([&](auto done) { boost::asio::async_write(channel_, boost::asio::buffer(octets), done); });
+    return end(
+        [&](auto done) { boost::asio::async_write(channel_, boost::asio::buffer(octets), done); });
   }
   std::string answer() {
     std::string octets(4'096, '\0');
     std::size_t count = 0;
     end([&](auto done) {
-      channel_.async_read_some(boost::asio::buffer(octets), [&count, done](const auto& error, std::size_t read) {
-        count = read;
-        done(error, read);
-      });
+      channel_.async_read_some(boost::asio::buffer(octets),
+                               [&count, done](const auto& error, std::size_t read) {
+                                 count = read;
+                                 done(error, read);
+                               });
     });
     return octets.substr(0, count);
   }
@@ -131,8 +133,11 @@ class TlsPeer {
 /// One that is in the middle: it speaks TLS to both sides and passes on what each says.
 class Relay {
  public:
-  Relay(Loop& loop, const Tls& tls, std::uint16_t port) : tls_(tls), acceptor_(loop.context(), {boost::asio::ip::make_address("127.0.0.1"), 0}),
-        near_(Channel::Tcp::socket(loop.context())), far_(Channel::Tcp::socket(loop.context())) {
+  Relay(Loop& loop, const Tls& tls, std::uint16_t port)
+      : tls_(tls),
+        acceptor_(loop.context(), {boost::asio::ip::make_address("127.0.0.1"), 0}),
+        near_(Channel::Tcp::socket(loop.context())),
+        far_(Channel::Tcp::socket(loop.context())) {
     far_.socket().connect({boost::asio::ip::make_address("127.0.0.1"), port});
     for (Channel* each : {&near_, &far_}) each->lift();
     acceptor_.async_accept(near_.socket(), [this](const auto& error) {
@@ -145,22 +150,31 @@ class Relay {
 
  private:
   void secure() {
-    near_.secure(tls_, Role::listener, Completion([this](const auto& error, std::size_t) {
-                   if (!error) far_.secure(tls_, Role::dialler, Completion([this](const auto& failure, std::size_t) {
-                                             if (failure) return;
-                                             pass(near_, far_, there_);
-                                             pass(far_, near_, back_);
-                                           }, far_.get_executor()));
-                 }, near_.get_executor()));
+    near_.secure(tls_, Role::listener,
+                 Completion(
+                     [this](const auto& error, std::size_t) {
+                       if (!error)
+                         far_.secure(tls_, Role::dialler,
+                                     Completion(
+                                         [this](const auto& failure, std::size_t) {
+                                           if (failure) return;
+                                           pass(near_, far_, there_);
+                                           pass(far_, near_, back_);
+                                         },
+                                         far_.get_executor()));
+                     },
+                     near_.get_executor()));
   }
 
   void pass(Channel& from, Channel& to, std::array<char, 4'096>& octets) {
-    from.async_read_some(boost::asio::buffer(octets), [this, &from, &to, &octets](const auto& error, std::size_t count) {
+    from.async_read_some(boost::asio::buffer(octets), [this, &from, &to, &octets](
+                                                          const auto& error, std::size_t count) {
       if (error) return to.close();
       passed += count;
-      boost::asio::async_write(to, boost::asio::buffer(octets, count), [this, &from, &to, &octets](const auto& failure, std::size_t) {
-        if (!failure) pass(from, to, octets);
-      });
+      boost::asio::async_write(to, boost::asio::buffer(octets, count),
+                               [this, &from, &to, &octets](const auto& failure, std::size_t) {
+                                 if (!failure) pass(from, to, octets);
+                               });
     });
   }
 
@@ -172,7 +186,8 @@ class Relay {
   std::array<char, 4'096> back_{};
 };
 
-/// With the identity as the key, R = identity and S = 0 fit any message for those who do not look at the key.
+/// With the identity as the key, R = identity and S = 0 fit any message for those who do not look
+/// at the key.
 loam::Signature unsigned_by_anybody() {
   loam::Signature signature;
   signature.bytes[0] = std::byte{1};
@@ -193,7 +208,8 @@ TEST_CASE("an instance that nobody knows hears nothing when it is dialled") {
   Both both;
   both.right.gate.members.clear();
   both.dial();
-  CHECK(both.refused() == "TLS: instance " + both.left.gate.key().instance().text() + " is not a member that may be there");
+  CHECK(both.refused() == "TLS: instance " + both.left.gate.key().instance().text() +
+                              " is not a member that may be there");
   CHECK(both.right.reports.back().untrusted);
   CHECK(both.accepted_problem().starts_with("upgrade: "));
   CHECK(both.left.reports.back().octets_received == 0);
@@ -204,18 +220,22 @@ TEST_CASE("a certificate is worth what the instance's key has signed of it") {
   const test::SigningKey& own = both.left.gate.key();
   const Gate other(3);
   SUBCASE("another key has signed it") {
-    both.left.own = std::make_shared<const Tls>(own.key(), [&](auto domain, auto message) { return other.sign(domain, message); });
+    both.left.own = std::make_shared<const Tls>(
+        own.key(), [&](auto domain, auto message) { return other.sign(domain, message); });
   }
   SUBCASE("it was signed for another purpose") {
-    both.left.own = std::make_shared<const Tls>(own.key(), [&](auto, auto message) { return both.left.gate.sign("loam link 1", message); });
+    both.left.own = std::make_shared<const Tls>(
+        own.key(), [&](auto, auto message) { return both.left.gate.sign("loam link 1", message); });
   }
   SUBCASE("it is of another certificate") {
-    both.left.own = std::make_shared<const Tls>(own.key(), [&](auto domain, auto) { return both.left.gate.sign(domain, loam::Bytes(32)); });
+    both.left.own = std::make_shared<const Tls>(
+        own.key(), [&](auto domain, auto) { return both.left.gate.sign(domain, loam::Bytes(32)); });
   }
   SUBCASE("the key is not a sound one") {
     loam::PublicKey identity;
     identity.bytes[0] = std::byte{1};
-    both.left.own = std::make_shared<const Tls>(identity, [](auto, auto) { return unsigned_by_anybody(); });
+    both.left.own =
+        std::make_shared<const Tls>(identity, [](auto, auto) { return unsigned_by_anybody(); });
   }
   both.dial();
   CHECK(both.refused() == "TLS: the other side has no certificate of an instance");
@@ -242,7 +262,7 @@ TEST_CASE("a member in the middle is not taken for the one behind it") {
   CHECK(both.right.links.empty());
 }
 
-TEST_CASE("both ends of one connection, and no other, have one name for it") {
+TEST_CASE("every connection has a name of its own") {
   Both both;
   std::set<loam::Bytes> names;
   for (int i = 0; i < 3; ++i) {
@@ -290,12 +310,13 @@ TEST_CASE("a handshake ends in time, whatever comes") {
     Both both({.link = {.tls = 100ms}});
     RawPeer peer(both.loop, both.port());
     std::size_t sent = 0;
-    const std::string hello = std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + std::string(500, 'x');
+    const std::string hello =
+        std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + std::string(500, 'x');
     REQUIRE(both.loop.until([&] {
       if (sent < hello.size()) (void)peer.send(hello.substr(sent++, 1));
       return !both.left.reports.empty();
     }));
-    CHECK(both.accepted_problem().starts_with("TLS: "));
+    CHECK(both.accepted_problem() == "TLS: no complete handshake within 100 ms");
   }
   SUBCASE("dialled") {
     Both both;
@@ -310,11 +331,14 @@ TEST_CASE("requests inside TLS are judged as outside, but for the names of this 
     test::Upgrade request;
     const char* status;
   };
-  const std::vector<Row> rows{
-      {{.host = "Host: hub.example.org:7700\r\n"}, "101"}, {{.host = "Host: 192.0.2.7\r\n"}, "101"},
-      {{.host = "Host: localhost\r\n"}, "101"},            {{.host = "Host: evil.example\r\n"}, "403"},
-      {{.host = ""}, "403"},                               {{.more = "Origin: null\r\n"}, "403"},
-      {{.more = "Origin: https://hub.example.org\r\n"}, "403"}, {{.path = "/"}, "404"}};
+  const std::vector<Row> rows{{{.host = "Host: hub.example.org:7700\r\n"}, "101"},
+                              {{.host = "Host: 192.0.2.7\r\n"}, "101"},
+                              {{.host = "Host: localhost\r\n"}, "101"},
+                              {{.host = "Host: evil.example\r\n"}, "403"},
+                              {{.host = ""}, "403"},
+                              {{.more = "Origin: null\r\n"}, "403"},
+                              {{.more = "Origin: https://hub.example.org\r\n"}, "403"},
+                              {{.path = "/"}, "404"}};
   for (const Row& row : rows) {
     Both both({.hosts = {"hub.example.org"}});
     TlsPeer peer(both.loop, both.port());
@@ -327,9 +351,11 @@ TEST_CASE("requests inside TLS are judged as outside, but for the names of this 
 TEST_CASE("who has no key for TLS neither listens nor dials with it") {
   Loop loop;
   FakeHost host(1);
-  CHECK_THROWS_WITH_AS(loam::Listener(loop.context(), loam::parse_address("wss://127.0.0.1:0"), host),
-                       doctest::Contains("there is no key for TLS"), loam::Error);
-  CHECK_THROWS_WITH_AS(Link::dial(loop.context(), {loam::parse_address("wss://127.0.0.1:1"), false}, {std::shared_ptr<void>(), &host}),
+  CHECK_THROWS_WITH_AS(
+      loam::Listener(loop.context(), loam::parse_address("wss://127.0.0.1:0"), host),
+      doctest::Contains("there is no key for TLS"), loam::Error);
+  CHECK_THROWS_WITH_AS(Link::dial(loop.context(), {loam::parse_address("wss://127.0.0.1:1"), false},
+                                  {std::shared_ptr<void>(), &host}),
                        doctest::Contains("there is no key for TLS"), loam::Error);
 }
 
