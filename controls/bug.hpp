@@ -5,8 +5,8 @@
 namespace loam {
 
 /// Mistakes that a build with -Dplanted_bugs=true can make on demand, one at a time, so that the
-/// tests show that they would notice. Each is a rule of docs/SEMANTICS.md, docs/STORAGE.md or
-/// docs/WIRE.md, broken. In any other build `planted` is false at compile time, and nothing of this is left.
+/// tests show that they would notice. Each is a rule of docs/SEMANTICS.md, docs/STORAGE.md,
+/// docs/WIRE.md or docs/SECURITY.md, broken. In any other build `planted` is false at compile time, and nothing of this is left.
 enum class Bug : std::uint8_t {
   none,
   reused_actor,                  ///< every session of an instance writes under one actor
@@ -62,6 +62,18 @@ enum class Bug : std::uint8_t {
 
   clone_not_noticed,             ///< two copies of one process go on under one actor
   loser_forgotten,               ///< of two contents under one dot, one is nowhere
+
+  signature_not_verified,        ///< what anybody says in another's name is let in
+  right_not_asked,               ///< what an author had no right to write is let in
+  right_by_all_fences,           ///< what is let in depends on when fences became known
+  removals_of_anybody,           ///< removals are believed of whoever may only read
+  void_records_shown,            ///< what a fence makes void is shown
+  void_grants_count,             ///< and what was written by whom a void assignment let in
+  rights_not_reviewed,           ///< a conversation goes on although its rights are gone
+  key_not_reviewed,              ///< who is revoked between its hello and its proof is let in
+  position_past_left_out,        ///< a position stands for parts of which something was left out
+  batch_of_two_frontiers,        ///< what is written after a change of the registry says that it was before
+  fence_without_own_commit,      ///< a revocation does not see what came with its own commit
 };
 
 }  // namespace loam

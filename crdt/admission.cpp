@@ -1,17 +1,27 @@
 #include "crdt/admission.hpp"
 
+#include <algorithm>
+#include <array>
 #include <span>
+
+#include "planted.hpp"
 
 namespace loam {
 namespace {
 
 Admission refuse(ErrorCode code, std::string reason) { return {Verdict::refused, code, std::move(reason)}; }
 
+// Each of which lets an instance write. Who may tighten or loosen a rule may write it.
+std::span<const std::uint8_t> letters_of(const AdmissionPlace& place) {
+  static constexpr std::array<std::uint8_t, 3> letters{Permissions::write, Permissions::tighten, Permissions::loosen};
+  return std::span(letters).first(place.is_governed ? letters.size() : 1);
+}
+
 Admission decide(const Registry& registry, const AdmissionPlace& place, const Batch& batch) {
   const InstanceId& author = batch.claim.author;
   const auto may = may_write(registry, place, author, batch.frontier);
   if (!may) return {Verdict::parked, ErrorCode::untrusted, "assignments of the registry are missing"};
-  if (*may) return {};
+  if (*may || planted(Bug::right_not_asked)) return {};
   return refuse(ErrorCode::denied, "instance " + author.text() + " had no right to write " + place.segment);
 }
 
@@ -29,7 +39,7 @@ Admission admit_header(const Registry& registry, const AdmissionPlace& place, co
   const auto key = registry.key_of(batch.claim.author);
   // Whoever is not named here may be named by assignments that are still to come.
   if (!key) return {Verdict::parked, ErrorCode::untrusted, "instance " + batch.claim.author.text() + " is not known"};
-  if (!is_signed_by(*key, {encode(batch), signature})) {
+  if (!planted(Bug::signature_not_verified) && !is_signed_by(*key, {encode(batch), signature})) {
     return refuse(ErrorCode::untrusted, "its signature is not its author's");
   }
   return decide(registry, place, batch);
@@ -92,13 +102,23 @@ void note(AdmittedDelta& result, const Admission& admission, std::uint64_t recor
 std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& place, const InstanceId& author,
                               const std::vector<Dot>& frontier) {
   if (place.segment == registry_name) return registry.was_governor(author, frontier);
-  auto may = registry.might(author, place.segment, Permissions::write, frontier);
-  if (!place.is_governed || may != false) return may;
-  // Who may tighten or loosen a rule may write it.
-  for (const std::uint8_t letter : {Permissions::tighten, Permissions::loosen}) {
-    if (registry.might(author, place.segment, letter, frontier) == true) may = true;
+  for (const std::uint8_t letter : letters_of(place)) {
+    const auto might = planted(Bug::right_by_all_fences) ? registry.might_still(author, place.segment, letter, frontier)
+                                                         : registry.might(author, place.segment, letter, frontier);
+    if (might != false) return might;
   }
-  return may;
+  return false;
+}
+
+bool is_void(const Registry& registry, const AdmissionPlace& place, const InstanceId& author, const Dot& dot,
+             const std::vector<Dot>& frontier) {
+  if (place.segment == registry_name) return !registry.is_in_force(dot);
+  if (registry.is_fenced(author, place.segment, dot)) return true;
+  if (!registry.has_void_assignments() || planted(Bug::void_grants_count)) return false;
+  const auto letters = letters_of(place);
+  return std::none_of(letters.begin(), letters.end(), [&](std::uint8_t letter) {
+    return registry.might_still(author, place.segment, letter, frontier) == true;
+  });
 }
 
 Admission admit(const Registry& registry, const AdmissionPlace& place, const SignedBatch& sealed,
@@ -143,7 +163,14 @@ AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const De
     }
     if (!left_out.empty()) note(result, refuse(ErrorCode::untrusted, "records that nobody signed"), left_out.count());
     RangeSet accounted = admitted;
-    if (may_remove && !place.is_governed) accounted.insert(covered.minus(live));
+    const RangeSet dead = covered.minus(live);
+    const bool is_believed = may_remove || planted(Bug::removals_of_anybody);
+    if (is_believed && !place.is_governed) {
+      accounted.insert(dead);
+    } else if (!dead.empty()) {
+      note(result, refuse(ErrorCode::denied, "removals in " + place.segment + ", of a peer that may not remove there"),
+           dead.count());
+    }
     if (accounted.empty()) continue;
     result.delta.context.insert(actor, accounted);
     result.authors.emplace(actor, claim->second);

@@ -30,8 +30,8 @@ struct AdmissionPlace {
 };
 
 /// Whether a batch with these records may be there: a pure function of what is signed and of the registry. Neither
-/// the time, nor the order in which things came, nor who brings it matters. A fence does not refuse: it hides, so
-/// that replicas that learn of it sooner or later hold the same. In a governed segment `write` stands for any change;
+/// the time, nor the order in which things came, nor who brings it matters. A fence that the author had not seen does
+/// not refuse: it hides (`is_void`), so that replicas that learn of it sooner or later hold the same. In a governed segment `write` stands for any change;
 /// what it is worth the fold decides. Of the registry itself only governors' batches are admitted.
 ///
 /// Verifies a signature: 60 µs or so. Any thread.
@@ -42,8 +42,13 @@ Admission admit(const Registry& registry, const AdmissionPlace& place, const Sig
 std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& place, const InstanceId& author,
                               const std::vector<Dot>& frontier);
 
-/// What of a delta is admitted, with exactly the context that is left. Counted are records, and actors that are not
-/// their author's.
+/// Whether a record that was admitted counts no more: a fence makes it void, or all that gave its author the right.
+/// Of the registry: it is not in force.
+bool is_void(const Registry& registry, const AdmissionPlace& place, const InstanceId& author, const Dot& dot,
+             const std::vector<Dot>& frontier);
+
+/// What of a delta is admitted, with exactly the context that is left. Counted are records, removals that are not
+/// believed, and actors that are not their author's.
 struct AdmittedDelta {
   Delta delta;
   Authors authors;

@@ -111,12 +111,15 @@ struct Registry::State {
   std::vector<Part> seen;                         ///< by each, itself left out
   std::map<InstanceId, Places> about;             ///< by subject
   std::vector<bool> stands;                       ///< of a revocation: in force by what its author had seen
+  Part unfenced;                                  ///< in force where there are no fences
   Part in_force;                                  ///< with all fences
   std::map<InstanceId, Fence> fences;             ///< of those who are revoked
 
   State(const PublicKey& founds, std::vector<RegistryAssignment> assignments);
   void order(std::vector<RegistryAssignment> assignments);
   Part in_force_of(const Part& part) const;
+  Part valid_of(const Part& part, const std::map<InstanceId, Fence>& fenced) const;
+  Part seen_in_force(const Part& part) const;
   std::map<InstanceId, Fence> fences_of(const Part& part) const;
   std::optional<InstanceEntry> entry(const InstanceId& instance, const Part& part, const Part& valid) const;
   bool is_governor(const InstanceId& instance, const Part& part, const Part& valid) const;
@@ -168,13 +171,21 @@ Registry::State::State(const PublicKey& founds, std::vector<RegistryAssignment> 
     stands[i] = is_governor(log[i].author, seen[i], in_force_of(seen[i]));
   }
   const Part all(log.size(), true);
-  in_force = in_force_of(all);
   fences = fences_of(all);
+  in_force = valid_of(all, fences);
+  unfenced = fences.empty() ? in_force : valid_of(all, {});
 }
 
 // What is in force of a part that has all that it has seen, with the fences in it.
-Part Registry::State::in_force_of(const Part& part) const {
+Part Registry::State::in_force_of(const Part& part) const { return valid_of(part, fences_of(part)); }
+
+// The same of a part, by what is known of all: most have seen no fence.
+Part Registry::State::seen_in_force(const Part& part) const {
   const auto fenced = fences_of(part);
+  return fenced.empty() ? unfenced : valid_of(part, fenced);
+}
+
+Part Registry::State::valid_of(const Part& part, const std::map<InstanceId, Fence>& fenced) const {
   Part valid(log.size());
   for (std::size_t i = 0; i < log.size(); ++i) {
     const RegistryAssignment& assignment = log[i];
@@ -290,15 +301,25 @@ std::optional<bool> Registry::might(const InstanceId& instance, std::string_view
                                     std::uint8_t permission, const std::vector<Dot>& frontier) const {
   const auto part = state_->part_of(frontier);
   if (!part) return std::nullopt;
-  const auto entry = state_->entry(instance, *part, state_->in_force);
+  const auto entry = state_->entry(instance, *part, state_->seen_in_force(*part));
   return entry && may_do(*entry, segment, permission);
 }
 
 std::optional<bool> Registry::was_governor(const InstanceId& instance, const std::vector<Dot>& frontier) const {
   const auto part = state_->part_of(frontier);
   if (!part) return std::nullopt;
-  return state_->is_governor(instance, *part, state_->in_force);
+  return state_->is_governor(instance, *part, state_->seen_in_force(*part));
 }
+
+std::optional<bool> Registry::might_still(const InstanceId& instance, std::string_view segment,
+                                          std::uint8_t permission, const std::vector<Dot>& frontier) const {
+  const auto part = state_->part_of(frontier);
+  if (!part) return std::nullopt;
+  const auto entry = state_->entry(instance, *part, state_->in_force);
+  return entry && may_do(*entry, segment, permission);
+}
+
+bool Registry::has_void_assignments() const noexcept { return state_->in_force != state_->unfenced; }
 
 std::optional<PublicKey> Registry::key_of(const InstanceId& instance) const {
   if (instance == state_->founder) return state_->founder_key;

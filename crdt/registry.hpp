@@ -75,13 +75,20 @@ class Registry {
   /// Whether an instance may do that with a segment now: it is active, and its entry says so.
   bool may(const InstanceId& instance, std::string_view segment, std::uint8_t permission) const;
 
-  /// Whether it might by what is in force of these dots and what they had seen; with all the fences known here.
-  /// Absent: not all of them are here.
+  /// Whether it might by what was in force of these dots and what they had seen, with the fences among them: what an
+  /// author could know, so that it never changes. Absent: not all of them are here.
   std::optional<bool> might(const InstanceId& instance, std::string_view segment, std::uint8_t permission,
                             const std::vector<Dot>& frontier) const;
 
   /// Whether it was governor by that. Absent as above.
   std::optional<bool> was_governor(const InstanceId& instance, const std::vector<Dot>& frontier) const;
+
+  /// Whether it might with what all fences known here have left of them.
+  std::optional<bool> might_still(const InstanceId& instance, std::string_view segment, std::uint8_t permission,
+                                  const std::vector<Dot>& frontier) const;
+
+  /// Whether fences have made assignments void, so that `might_still` can say other than `might`.
+  bool has_void_assignments() const noexcept;
 
   /// The key of an instance, as any assignment tells it whose key is its subject's: it never changes, so it
   /// matters not who wrote it. Absent: nobody has named it.

@@ -87,7 +87,7 @@ class SharedStore {
   auto read(Body&& body) const {
     return env_->read([&](const lmdb::ReadTxn& txn) {
       SharedReader reader(txn, readers_pending_);
-      if (registry_) reader.hide_void(registry_->fences(reader));
+      if (registry_) reader.hide_void(registry_->fences(reader), governed_);
       return body(reader);
     });
   }

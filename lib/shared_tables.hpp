@@ -1,10 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "crdt/registry.hpp"
+#include "crdt/admission.hpp"
 #include "lib/lmdb.hpp"
 #include "lib/pending.hpp"
 #include "lib/rows.hpp"
@@ -82,8 +83,11 @@ class SharedReader {
   SharedReader(const lmdb::ReadTxn& txn, const SharedPendingIndex& pending)
       : txn_(txn), shared_pending_(&pending) {}
 
-  /// From here on what the registry's fences make void is left out of dots and elements.
-  void hide_void(std::shared_ptr<const Registry> registry) { fences_ = std::move(registry); }
+  /// From here on what the registry's fences make void is left out of dots and elements. `governed` outlives the reader.
+  void hide_void(std::shared_ptr<const Registry> registry, const std::set<SegmentNumber>& governed) {
+    fences_ = std::move(registry);
+    governed_ = &governed;
+  }
 
   SegmentRow segment(SegmentNumber number) const;
   std::optional<ContextRow> context(SegmentNumber segment, ActorIndex actor) const;
@@ -108,6 +112,12 @@ class SharedReader {
 
   /// Whether an entry of the element index still stands for a record. One that cannot be read counts.
   bool is_current(const ElementEntry& entry) const;
+
+  /// The row of the batch that a live dot came with. Absent: it was not signed, or the row is not there.
+  std::optional<BatchRow> batch_row(SegmentNumber segment, const Dot& dot) const;
+
+  /// What an author had seen of the registry.
+  std::vector<Dot> frontier_of(const BatchRow& row) const;
 
   /// Live dots of an element, oldest local sequence first; empty: there is no such element. Those whose
   /// record cannot be read are among them, marked.
@@ -137,6 +147,7 @@ class SharedReader {
   const lmdb::ReadTxn& txn() const noexcept { return txn_; }
 
  private:
+  bool is_hidden(SegmentNumber segment, const AdmissionPlace& place, const StoredDot& dot) const;
   void leave_out_void(SegmentNumber segment, std::vector<StoredDot>& dots) const;
   StoredDot stored(std::uint64_t sequence, const std::optional<RecordRow>& row) const;
   void find_pending(SegmentNumber segment, const ElementId& element,
@@ -148,6 +159,7 @@ class SharedReader {
   const PendingIndex* own_pending_ = nullptr;
   const SharedPendingIndex* shared_pending_ = nullptr;
   std::shared_ptr<const Registry> fences_;
+  const std::set<SegmentNumber>* governed_ = nullptr;
   mutable std::optional<lmdb::Cursor> elements_;        ///< over table `elem`, once it was asked for
   mutable std::optional<std::pair<ActorIndex, ActorRow>> last_actor_;
   mutable std::vector<std::uint64_t> sequences_;  ///< of the element that was asked for last

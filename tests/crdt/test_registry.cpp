@@ -4,6 +4,7 @@
 #include <set>
 
 #include "tests/crdt/signing.hpp"
+#include "tests/support/registry_oracle.hpp"
 #include "tests/support/forall.hpp"
 
 using loam::RegistryAssignment;
@@ -169,8 +170,10 @@ TEST_CASE("a revocation makes void what the revoker had not seen, and what that 
   CHECK_FALSE(registry.is_fenced(id(1), loam::registry_name, seen));
   CHECK(registry.is_fenced(id(1), lessons, {actor_of(1), 1}));
   CHECK_FALSE(registry.is_fenced(id(0), lessons, {actor_of(0), 1}));
-  // It is void in the past as well.
-  CHECK(registry.might(id(3), lessons, Permissions::write, {back_dated}) == false);
+  // What was let in before somebody knew of it, and may be still, is void then.
+  CHECK(registry.might(id(3), lessons, Permissions::write, {back_dated}) == true);
+  CHECK(registry.might_still(id(3), lessons, Permissions::write, {back_dated}) == false);
+  CHECK(registry.has_void_assignments());
   // Nobody comes back.
   book.write(0, 1, entry(1, InstanceRole::governor), {revoked}, {revoked});
   CHECK(status(book.registry(), 1) == InstanceStatus::revoked);
@@ -220,100 +223,6 @@ TEST_CASE("what has seen what is not there, or itself, is left out") {
 
 namespace {
 
-// The same by its definition: slowly, over sets of dots, from the log in any order.
-class Oracle {
- public:
-  using Dots = std::set<Dot>;
-
-  explicit Oracle(const std::vector<RegistryAssignment>& log) {
-    for (const RegistryAssignment& each : log) log_.emplace(each.dot, &each);
-  }
-
-  bool is_complete(const Dot& dot, Dots path = {}) const {
-    if (!log_.contains(dot) || !path.insert(dot).second) return false;
-    const auto& frontier = log_.at(dot)->frontier;
-    return std::all_of(frontier.begin(), frontier.end(), [&](const Dot& each) { return is_complete(each, path); });
-  }
-
-  Dots all() const {
-    Dots dots;
-    for (const auto& [dot, assignment] : log_) {
-      if (is_complete(dot)) dots.insert(dot);
-    }
-    return dots;
-  }
-
-  Dots seen_by(const Dot& dot) const {
-    Dots seen;
-    for (const Dot& each : log_.at(dot)->frontier) {
-      seen.insert(each);
-      seen.merge(seen_by(each));
-    }
-    return seen;
-  }
-
-  bool stands(const Dot& dot) const {
-    const RegistryAssignment& revocation = *log_.at(dot);
-    const Dots seen = seen_by(dot);
-    return loam::instance_of(revocation.entry.key) == revocation.subject && governs(revocation.author, seen, seen);
-  }
-
-  // With the fences of `world`.
-  bool in_force(const Dot& dot, const Dots& world) const {
-    const RegistryAssignment& it = *log_.at(dot);
-    if (loam::instance_of(it.entry.key) != it.subject) return false;
-    if (it.entry.status == InstanceStatus::revoked) return stands(dot);
-    for (const Dot& other : world) {
-      const RegistryAssignment& fence = *log_.at(other);
-      if (fence.entry.status != InstanceStatus::revoked || fence.subject != it.author || !stands(other)) continue;
-      const auto left = fence.entry.fence.find(std::string(loam::registry_name));
-      if (left == fence.entry.fence.end()) return false;
-      if (!left->second.of(dot.actor).contains(dot.counter)) return false;
-    }
-    return governs(it.author, seen_by(dot), world);
-  }
-
-  std::vector<const RegistryAssignment*> heads(const InstanceId& who, const Dots& seen, const Dots& world, bool& revoked) const {
-    std::vector<const RegistryAssignment*> there;
-    for (const Dot& dot : seen) {
-      if (log_.at(dot)->subject == who && in_force(dot, world)) there.push_back(log_.at(dot));
-    }
-    std::vector<const RegistryAssignment*> heads;
-    for (const RegistryAssignment* each : there) {
-      revoked = revoked || each->entry.status == InstanceStatus::revoked;
-      const bool is_superseded = std::any_of(there.begin(), there.end(), [&](const RegistryAssignment* other) {
-        return seen_by(other->dot).contains(each->dot) &&
-               other->superseded.of(each->dot.actor).contains(each->dot.counter);
-      });
-      if (!is_superseded) heads.push_back(each);
-    }
-    return heads;
-  }
-
-  bool governs(const InstanceId& who, const Dots& seen, const Dots& world) const {
-    bool revoked = false;
-    const auto of = heads(who, seen, world, revoked);
-    if (of.empty()) return who == id(0);
-    return !revoked && std::all_of(of.begin(), of.end(), [](const RegistryAssignment* head) {
-      return head->entry.role == InstanceRole::governor && head->entry.status == InstanceStatus::active;
-    });
-  }
-
-  // Whether all that stand about him let him write lessons.
-  bool may_write(const InstanceId& who, const Dots& seen, const Dots& world) const {
-    bool revoked = false;
-    const auto of = heads(who, seen, world, revoked);
-    return !of.empty() && !revoked && std::all_of(of.begin(), of.end(), [](const RegistryAssignment* head) {
-      const auto letters = head->entry.permissions.find(std::string(lessons));
-      return head->entry.status == InstanceStatus::active && letters != head->entry.permissions.end() &&
-             letters->second.has(Permissions::write);
-    });
-  }
-
- private:
-  std::map<Dot, const RegistryAssignment*> log_;
-};
-
 // Governors, honest and not, who write about each other having seen this or that.
 Book random_book(Gen& gen, std::size_t size) {
   constexpr int people = 4;
@@ -348,8 +257,9 @@ Book random_book(Gen& gen, std::size_t size) {
 TEST_CASE("the registry is what its definition says, in whatever order the assignments came") {
   test::forall("registry", 1'500, [](Gen& gen) {
     Book book = random_book(gen, 1 + gen.index(9));
-    const Oracle oracle(book.log);
-    const auto all = oracle.all();
+    const test::RegistryOracle oracle(id(0), book.log);
+    const auto& all = oracle.all();
+    const std::string segment(lessons);
     auto shuffled = book.log;
     for (std::size_t i = shuffled.size(); i > 1; --i) std::swap(shuffled[i - 1], shuffled[gen.index(i)]);
     const Registry registry(Book::root(), shuffled);
@@ -359,12 +269,35 @@ TEST_CASE("the registry is what its definition says, in whatever order the assig
       const auto might = registry.might(id(1), lessons, Permissions::write, {each.dot});
       REQUIRE(might.has_value() == is_there);
       if (!is_there) continue;
-      auto seen = oracle.seen_by(each.dot);
-      seen.insert(each.dot);
-      REQUIRE(*might == oracle.may_write(id(1), seen, all));
+      const auto seen = oracle.closed({each.dot});
+      REQUIRE(*might == oracle.may(id(1), segment, Permissions::write, seen, seen));
+      REQUIRE(registry.was_governor(id(1), {each.dot}).value() == oracle.governs(id(1), seen, seen));
+      const auto still = registry.might_still(id(1), lessons, Permissions::write, {each.dot});
+      REQUIRE(still == oracle.may(id(1), segment, Permissions::write, seen, all));
+      if (!registry.has_void_assignments()) REQUIRE(still == might);
     }
+    REQUIRE(registry.frontier() == oracle.frontier());
     for (int who = 0; who < 4; ++who) {
-      REQUIRE(registry.may(id(who), lessons, Permissions::write) == oracle.may_write(id(who), all, all));
+      REQUIRE(registry.may(id(who), lessons, Permissions::write) == oracle.may(id(who), segment, Permissions::write));
+    }
+  });
+}
+
+// Whatever else becomes known: admission asks this, so all replicas admit the same.
+TEST_CASE("what an author might do by what he had seen never changes") {
+  test::forall("might", 1'500, [](Gen& gen) {
+    const Book book = random_book(gen, 2 + gen.index(10));
+    auto part = book.log;
+    part.resize(1 + gen.index(part.size()));
+    const Registry before(Book::root(), part);
+    const Registry after(Book::root(), book.log);
+    for (const RegistryAssignment& each : part) {
+      for (int who = 0; who < 4; ++who) {
+        const auto then = before.might(id(who), lessons, Permissions::write, {each.dot});
+        if (then) REQUIRE(after.might(id(who), lessons, Permissions::write, {each.dot}) == then);
+        const auto governed = before.was_governor(id(who), {each.dot});
+        if (governed) REQUIRE(after.was_governor(id(who), {each.dot}) == governed);
+      }
     }
   });
 }
