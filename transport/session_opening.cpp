@@ -1,5 +1,6 @@
 // How a conversation begins: both sides say who they are and prove it, then the registry, then the rest.
 #include "crdt/hash.hpp"
+#include "planted.hpp"
 #include "transport/session_impl.hpp"
 
 namespace loam {
@@ -81,6 +82,10 @@ void Session::Impl::on(const Proof& proof) {
     return refuse("peer does not hold the key that it says");
   }
   is_proven_ = true;
+  // Rights may have changed since it said hello.
+  const bool is_reviewed = !is_joining_ && !planted(Bug::key_not_reviewed);
+  const auto refusal = is_reviewed ? config_.gate->refusal(stranger_->key) : std::nullopt;
+  if (refusal) return refuse(*refusal);
   if (config_.role == Role::listener) prove();
   if (!is_joining_) return establish();
   if (config_.role == Role::dialler) send_request(JoinFrame{*config_.secret});
@@ -153,8 +158,11 @@ void Session::Impl::open_segments() {
 // connection.
 void Session::Impl::review_rights() {
   rights_ = config_.gate->state();
+  // Who comes in by an invitation does not know its governor before it has the registry.
+  const bool may_judge = is_open_ || !is_joining_ || config_.role == Role::listener;
+  const auto refusal = may_judge ? config_.gate->refusal(report_.peer->key) : std::nullopt;
+  if (refusal) return refuse(*refusal);
   if (!is_open_) return;
-  if (const auto refusal = config_.gate->refusal(report_.peer->key)) return refuse(*refusal);
   const std::vector<std::string> segments = readable_segments();
   const bool is_same = std::equal(segments.begin(), segments.end(), exchanges_.begin(), exchanges_.end(),
                                   [](const std::string& name, const Exchange& each) { return name == each.segment(); });

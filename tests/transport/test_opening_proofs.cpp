@@ -260,6 +260,29 @@ TEST_CASE("whoever is revoked hears nothing more") {
   CHECK(end_of(actions) == "1008 untrusted");
 }
 
+TEST_CASE("whoever is revoked after its hello, or while the registry is told, is not let in") {
+  Pair pair;
+  const auto revoke = [&] {
+    pair.right.gate.members.erase(pair.left.gate.key().key());
+    ++pair.right.gate.changes;
+  };
+  std::size_t states = 0;  // that were told until then
+  SUBCASE("before it has proved its key") {
+    pair.to_right = [&](loam::Bytes& frame) {
+      if (is_frame<Proof>(frame)) revoke();
+    };
+  }
+  SUBCASE("when it knows of the registry alone") {
+    states = 1;
+    pair.to_right = [&](loam::Bytes& frame) {
+      if (is_frame<StateFrame>(frame)) revoke();
+    };
+  }
+  pair.run();
+  CHECK(end_of(pair.right.all) == "1008 untrusted");
+  CHECK(sent<StateFrame>(pair.right.all).size() == states);
+}
+
 TEST_CASE("an invitation lets one in who is in no registry yet") {
   Pair pair;
   pair.right.gate.members.erase(pair.left.gate.key().key());
