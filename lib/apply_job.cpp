@@ -15,16 +15,16 @@ struct Task {
   StoreId peer;
   InstanceId instance;
   SegmentNumber segment = 0;
-  RefusedFrom refused;
+  std::shared_ptr<StreamGaps> gaps;
   ApplyOutcome outcome;
 
-  void refuse() const { *refused = std::min<std::uint64_t>(*refused, change.ticket); }
+  void refuse() const { gaps->refused_from = std::min<std::uint64_t>(gaps->refused_from, change.ticket); }
   void run(SharedBatch& batch);
   void end(const std::exception_ptr& failure);
 };
 
 void Task::run(SharedBatch& batch) {
-  if (*refused < change.ticket && !planted(Bug::later_position_after_refusal)) {
+  if (gaps->refused_from < change.ticket && !planted(Bug::later_position_after_refusal)) {
     throw Error(ErrorCode::failed, "an earlier part was refused");
   }
   Applied applied;
@@ -43,7 +43,13 @@ void Task::run(SharedBatch& batch) {
   }
   const SharedBatch::LeftOut left_out = batch.take_left_out();
   // What was left out is still to come: then the next conversation has to compare.
-  const bool has_all = left_out.refused == 0 && left_out.parked == 0;
+  if (left_out.refused + left_out.parked > 0) {
+    std::uint64_t& lowest = gaps->left_out.emplace(segment, change.ticket).first->second;
+    lowest = std::min(lowest, change.ticket);
+  }
+  const auto gap = gaps->left_out.find(segment);
+  const bool has_all = gap == gaps->left_out.end() || change.ticket < gap->second ||
+                       (planted(Bug::position_past_left_out) && left_out.refused + left_out.parked == 0);
   if (change.position) batch.set_position(segment, peer, has_all ? *change.position : Position{});
   outcome = {change.ticket, applied.inserted, applied.dropped, applied.equivocated.size(), std::nullopt,
              left_out.refused, left_out.parked, left_out.reason, outcome.cloned};
@@ -62,17 +68,17 @@ void Task::end(const std::exception_ptr& failure) {
 
 }  // namespace
 
-RefusedFrom Refusals::of(const std::array<std::byte, 16>& nonce) {
-  RefusedFrom& refused = known_[nonce];
-  if (!refused) refused = std::make_shared<std::atomic<std::uint64_t>>(~std::uint64_t{0});
-  return refused;
+std::shared_ptr<StreamGaps> Refusals::of(const std::array<std::byte, 16>& nonce) {
+  std::shared_ptr<StreamGaps>& gaps = known_[nonce];
+  if (!gaps) gaps = std::make_shared<StreamGaps>();
+  return gaps;
 }
 
 Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
-              RefusedFrom refused, std::function<void(ApplyOutcome)> ended) {
+              std::shared_ptr<StreamGaps> gaps, std::function<void(ApplyOutcome)> ended) {
   const SegmentNumber segment = store.number(change.segment);
   const auto task =
-      std::make_shared<Task>(Task{std::move(change), peer, instance, segment, std::move(refused), {}});
+      std::make_shared<Task>(Task{std::move(change), peer, instance, segment, std::move(gaps), {}});
   Job job;
   job.lazy = task->change.delta.empty();
   for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;

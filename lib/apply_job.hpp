@@ -9,32 +9,37 @@
 #include <string>
 
 #include "lib/job.hpp"
+#include "lib/rows.hpp"
 #include "transport/session.hpp"
 
 namespace loam {
 
-/// The lowest ticket of a connection that was refused; all ones: none was. Shared by the
-/// connection's jobs; any thread.
-using RefusedFrom = std::shared_ptr<std::atomic<std::uint64_t>>;
+/// What of one peer's stream was not stored. Shared by the connection's jobs.
+struct StreamGaps {
+  std::atomic<std::uint64_t> refused_from = ~std::uint64_t{0};  ///< the lowest ticket refused whole; all ones: none was
+  /// The lowest ticket of a part of which something was not admitted, by segment. Writer thread only.
+  std::map<SegmentNumber, std::uint64_t> left_out;
+};
 
-/// What was refused of each open connection, by the nonce of the peer's hello. Loop thread only.
+/// The gaps of each open connection, by the nonce of the peer's hello. Loop thread only.
 class Refusals {
  public:
-  RefusedFrom of(const std::array<std::byte, 16>& nonce);
+  std::shared_ptr<StreamGaps> of(const std::array<std::byte, 16>& nonce);
 
   /// The connection has ended. Jobs that still wait keep what they share.
   void forget(const std::array<std::byte, 16>& nonce) { known_.erase(nonce); }
 
  private:
-  std::map<std::array<std::byte, 16>, RefusedFrom> known_;
+  std::map<std::array<std::byte, 16>, std::shared_ptr<StreamGaps>> known_;
 };
 
 /// The job that an Apply of a session stands for: joins the delta and stores the position, in one
 /// transaction. Once one part of a peer's stream was refused, nothing after it on that connection
-/// is stored: its position would claim the refused part. `ended` is called once, as a job's `done`
+/// is stored: its position would claim the refused part. Once something of a segment was not admitted, no
+/// position of that segment is stored on that connection, so that the next conversation compares. `ended` is called once, as a job's `done`
 /// is, with how it ended. The store outlives the job.
 Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
-              RefusedFrom refused, std::function<void(ApplyOutcome)> ended);
+              std::shared_ptr<StreamGaps> gaps, std::function<void(ApplyOutcome)> ended);
 
 /// What the operator has to hear of how an Apply to the segment ended, whatever has become of its
 /// link since: that this running instance was copied. Absent: nothing.

@@ -7,6 +7,7 @@
 #include "crdt/batch.hpp"
 #include "crdt/error.hpp"
 #include "lib/shared_store.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -232,13 +233,23 @@ void BatchRows::close(SegmentNumber segment, ActorIndex actor) {
   open_.erase(open);
 }
 
-void BatchRows::finish() {
+void BatchRows::set_frontier(std::vector<std::pair<ActorIndex, std::uint64_t>> frontier) {
+  if (frontier == frontier_) return;
+  if (!planted(Bug::batch_of_two_frontiers)) sign_open();
+  frontier_ = std::move(frontier);
+}
+
+void BatchRows::sign_open() {
   for (const auto& [segment_and_actor, key] : open_) {
     Known& known = known_.at(key);
     known.is_kept = false;
     sign(key, known);
   }
   open_.clear();
+}
+
+void BatchRows::finish() {
+  sign_open();
   put_those_not_kept();
 }
 

@@ -35,8 +35,8 @@ class BatchRows {
   BatchPlace write(SegmentNumber segment, ActorIndex actor, std::uint64_t counter, const ContentHash& content,
                    std::size_t octets);
 
-  /// What the next batches say that their author had seen of the registry.
-  void set_frontier(std::vector<std::pair<ActorIndex, std::uint64_t>> frontier) { frontier_ = std::move(frontier); }
+  /// What the next batches say that their author had seen of the registry. Signs what was written before.
+  void set_frontier(std::vector<std::pair<ActorIndex, std::uint64_t>> frontier);
 
   /// What the next batch, of one record of a governed segment, supersedes.
   void supersede(std::vector<std::pair<ActorIndex, RangeSet>> superseded) { superseded_ = std::move(superseded); }
@@ -86,6 +86,7 @@ class BatchRows {
   std::vector<Key> variants(const Key& first) const;
   BatchRow row_of(const BatchPart& part) const;
   void sign(const Key& key, Known& known) const;
+  void sign_open();
   void put(const Key& key, Known& known);
   void put_those_not_kept();
 

@@ -103,21 +103,6 @@ std::pair<InstanceId, InstanceEntry> find_member(const Registry& registry, std::
   return found.front();
 }
 
-// What was seen of an instance.
-Fence fence_of(const Core& core, const SharedReader& reader, const InstanceId& instance) {
-  Fence fence;
-  lmdb::Cursor cursor = reader.txn().cursor(table::actors);
-  for (bool on = cursor.first(); on; on = cursor.next()) {
-    const ActorRow row = decode_actor_row(cursor.value());
-    if (row.author != instance) continue;
-    for (const SegmentNumber number : core.shared.numbers()) {
-      const auto context = reader.context(number, load_u32(cursor.key().data()));
-      if (context && !context->covered.empty()) fence[core.shared.name(number)].insert(row.id, context->covered);
-    }
-  }
-  return fence;
-}
-
 Bytes invitation_key(const std::array<std::byte, 16>& hash) {
   Bytes key(invitation_prefix.size() + hash.size());
   const BytesView prefix = bytes_of(invitation_prefix);
@@ -197,7 +182,7 @@ void set_status(Core& core, std::string_view who, InstanceStatus status) {
     }
     entry.status = status;
     entry.fence.clear();
-    if (status == InstanceStatus::revoked) entry.fence = fence_of(core, batch.reader(), id);
+    if (status == InstanceStatus::revoked) entry.fence = batch.fence_of(id);
     write_entry(core, batch, id, entry);
   });
 }

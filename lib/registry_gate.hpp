@@ -1,6 +1,8 @@
 #pragma once
 
-#include "lib/core.hpp"
+#include <functional>
+
+#include "lib/shared_store.hpp"
 #include "transport/session.hpp"
 
 namespace loam {
@@ -8,11 +10,12 @@ namespace loam {
 /// Lets in whom the registry names, and lets them read what it says.
 class RegistryGate final : public Gatekeeper {
  public:
-  /// The core outlives it.
-  explicit RegistryGate(const Core& core) : core_(core) {}
+  /// The store, which has a root, outlives it.
+  RegistryGate(const SharedStore& store, std::function<std::int64_t()> now_ms)
+      : store_(store), now_ms_(std::move(now_ms)) {}
 
   Signature sign(std::string_view domain, BytesView message) const override {
-    return core_.key.signing.sign(domain, message);
+    return store_.signing_key().sign(domain, message);
   }
   std::optional<std::string> refusal(const PublicKey& key) const override;
   bool may_read(const InstanceId& instance, const std::string& segment) const override;
@@ -20,7 +23,8 @@ class RegistryGate final : public Gatekeeper {
   bool has_invitations() const override;
 
  private:
-  const Core& core_;
+  const SharedStore& store_;
+  std::function<std::int64_t()> now_ms_;
 };
 
 }  // namespace loam

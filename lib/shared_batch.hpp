@@ -106,6 +106,9 @@ class SharedBatch {
   /// The registry as this transaction sees it; null: the federation has none that is signed.
   const Registry* registry();
 
+  /// What a revocation now would leave of an instance: all that this transaction has seen of it.
+  Fence fence_of(const InstanceId& instance);
+
   /// Rows of table `meta` whose key begins so, and one of them. For lib/membership.
   lmdb::WriteTxn& txn() noexcept { return txn_; }
 

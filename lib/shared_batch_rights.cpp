@@ -5,6 +5,7 @@
 #include "lib/governed.hpp"
 #include "lib/shared_batch.hpp"
 #include "lib/shared_store.hpp"
+#include "planted.hpp"
 
 namespace loam {
 
@@ -22,6 +23,23 @@ const Registry* SharedBatch::registry() {
   batches_.set_frontier(std::move(indexed));
   may_write_.clear();
   return registry_.get();
+}
+
+Fence SharedBatch::fence_of(const InstanceId& instance) {
+  Fence fence;
+  lmdb::Cursor cursor = reader_.txn().cursor(table::actors);
+  for (bool on = cursor.first(); on; on = cursor.next()) {
+    const ActorRow row = decode_actor_row(cursor.value());
+    if (row.author != instance) continue;
+    const ActorIndex index = load_u32(cursor.key().data());
+    for (const SegmentNumber number : store_.numbers()) {
+      const RangeSet covered = planted(Bug::fence_without_own_commit)
+                                   ? reader_.context(number, index).value_or(ContextRow{}).covered
+                                   : context(number, index, row.id).row.covered;
+      if (!covered.empty()) fence[store_.name(number)].insert(row.id, covered);
+    }
+  }
+  return fence;
 }
 
 void SharedBatch::require_right(SegmentNumber segment) {
