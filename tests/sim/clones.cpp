@@ -18,6 +18,7 @@ bool Truth::has(const Dot& dot, const Bytes& record) const {
 // A machine that is copied while it runs: both go on as the same process, under the same actor.
 void World::twin(Replica& from, Process& copy, Gen& gen) {
   Process& original = *gen.pick(from.processes);
+  if (is_governor(from)) return;  // docs/SECURITY.md says what would follow
   if (!original.minted) {  // nor would the copies of its randomness differ
     original.mint_stream = gen.bits();
     original.mint_ms = original.now_ms();

@@ -217,6 +217,8 @@ void World::accept(Replica& replica, Judgement& judgement, bool is_told) {
   for (const auto& [segment, write] : judgement.written) {
     Truth& truth = truth_[segment];
     actors_.emplace(write.first.actor, judgement.process.number);
+    const auto claim = judgement.stored.claims.find(write.first.actor);
+    if (claim != judgement.stored.claims.end()) claims_.insert(*claim);
     honest_authors_.emplace(write.first.actor, replica.instance);
     note_written(truth, segment, write.first, write.second);
     if (is_told) truth.acknowledged.insert({write.first, content_hash(write.second)});

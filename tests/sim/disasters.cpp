@@ -133,6 +133,8 @@ void World::clone(Replica& replica, Gen& gen) {
   copy.index = replicas_.size() - 1;
   copy.dir = "r" + std::to_string(copy.index);
   copy.instance = from.instance;
+  copy.key = from.key;
+  copy.root = from.root;
   copy.table = std::make_unique<SegmentTable>(*from.table);
   copy.config = from.config;
   copy.clock_offset_ms = from.clock_offset_ms;

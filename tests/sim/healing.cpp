@@ -21,7 +21,7 @@ std::map<std::string, std::vector<std::size_t>> World::components() const {
   }
   for (auto& [name, component] : found) {
     for (const auto& replica : replicas_) {
-      const bool is_in = replica->has(name) && !replica->is_hostile;
+      const bool is_in = replica->has(name) && !replica->is_apart();
       component.push_back(is_in ? replica->index : nowhere);
     }
     for (std::size_t pass = 0; pass < replicas_.size(); ++pass) {
@@ -76,6 +76,7 @@ void World::heal() {
   trace_.line("-- healing");
   is_healing_ = true;
   calm_down(gen);
+  if (has_trust()) reconcile_rights(gen);
   heal_once(gen);
   if (twins_.empty()) return;
   write_as_twins(gen);

@@ -91,7 +91,7 @@ void World::confirm_any(Gen& gen) {
 bool World::confirm_all(Gen& gen) {
   bool any = false;
   for (const auto& replica : replicas_) {
-    if (replica->is_hostile) continue;
+    if (replica->is_apart()) continue;
     std::set<StoreId> peers;
     for (const auto& [where, dots] : replica->shared.held_removals) peers.insert(where.second);
     Process& process = *replica->processes.front();

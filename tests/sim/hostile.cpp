@@ -51,7 +51,9 @@ Bytes World::corrupted(Link& link, int side, const Bytes& frame) {
   if (from.said.size() < said_max) from.said.push_back(frame);
   Gen& gen = setup_gen_;
   if (!lies_) return frame;
-  if (std::holds_alternative<Hello>(decode_frame(frame)) && !gen.one_in(20)) return frame;
+  const Frame said = decode_frame(frame);
+  const bool is_opening = std::holds_alternative<Hello>(said) || std::holds_alternative<Proof>(said);
+  if (is_opening && !gen.one_in(20)) return frame;
   switch (gen.below(14)) {
     case 0: return {};
     case 1: return gen.pick(from.said);
@@ -78,11 +80,11 @@ Bytes World::corrupted(Link& link, int side, const Bytes& frame) {
   }
 }
 
-// Two lies are left out, for want of signatures nothing in the product can stand them yet: an actor
+// Two lies are left out where nothing is signed, for there nothing in the product can stand them: an actor
 // that is claimed for another instance than its own, and counters that an honest actor has yet to
 // use.
 bool World::may_be_claimed(const Delta& delta, const Authors& authors) const {
-  if (switches_.false_claims) return true;
+  if (switches_.false_claims || has_trust()) return true;
   const InstanceId& liar = replicas_.back()->instance;
   for (const auto& [actor, claim] : authors) {
     const auto honest = honest_authors_.find(actor);
@@ -128,6 +130,7 @@ void World::inject(Gen& gen) {
   auto at = from.segments.begin();
   std::advance(at, static_cast<std::ptrdiff_t>(gen.index(from.segments.size())));
   const auto& [index, name] = *at;
+  if (has_trust() && gen.coin()) return forge(*link, side, index, name, gen);
   const auto& written = truth_[name].written;
   if (written.empty() || !to.is_up() || link->is_broken) return;
   auto victim = written.begin();
@@ -136,9 +139,11 @@ void World::inject(Gen& gen) {
   lie.index = index;
   if (gen.one_in(4)) lie.upto = gen.below(50);
   lie.delta.context.insert(victim->first);
-  lie.authors.emplace(victim->first.actor, honest_authors_.at(victim->first.actor));
+  const auto claim = claims_.find(victim->first.actor);
+  lie.authors.emplace(victim->first.actor, claim != claims_.end() ? claim->second
+                                                                  : ActorClaim(honest_authors_.at(victim->first.actor)));
   const InstanceId& liar = replicas_[from.replica]->instance;
-  if (switches_.false_claims && gen.one_in(3)) lie.authors.begin()->second = ActorClaim(liar);
+  if ((switches_.false_claims || has_trust()) && gen.one_in(3)) lie.authors.begin()->second = ActorClaim(liar);
   const bool is_set = replicas_[from.replica]->shared.segments.at(name).kind == Kind::set;
   switch (gen.below(3)) {
     case 0:

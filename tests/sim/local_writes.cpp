@@ -38,6 +38,11 @@ std::string map_target(const Replica& replica, Gen& gen) {
   return replica.has("extra_goals") && gen.coin() ? "extra_goals" : "governance_meta";
 }
 
+// Where a key may be assigned: rules too, where they are governed.
+std::string put_target(const Replica& replica, Gen& gen) {
+  return replica.root && gen.one_in(4) ? "approval_rules" : map_target(replica, gen);
+}
+
 PacketId packet_id(Gen& gen) {
   PacketId id;
   for (std::byte& octet : id.bytes) octet = static_cast<std::byte>(gen.below(256));
@@ -172,6 +177,30 @@ bool has_value(const SegmentModel& segment, const std::string& key) {
 
 }  // namespace
 
+// A local write that is let through. In a governed segment nothing goes: what is superseded stands in what is signed.
+void World::write_record(Judgement& now, const std::string& segment, const std::vector<Dot>& superseded,
+                         const Bytes& placeholder) {
+  if (!has_trust()) return write_dot(now, {segment, superseded, placeholder}, known());
+  const auto rights = rights_of(now.shared);
+  const bool is_governed = now.process.replica.table->find(segment).governed;
+  const std::size_t before = now.written.size();
+  Hlc seen;
+  for (const Dot& dot : superseded) {
+    if (!is_governed) break;
+    seen = std::max(seen, decode_map_record(now.shared.segments.at(segment).live.at(dot)).stamp);
+  }
+  write_dot(now, {segment, is_governed ? std::vector<Dot>{} : superseded, placeholder}, known());
+  if (now.written.size() == before) return;
+  const auto& [dot, record] = now.written.back().second;
+  Signed said{now.process.replica.instance, rights->oracle->frontier(), {}};
+  if (is_governed) {
+    for (const Dot& each : superseded) said.superseded.insert(each);
+    const bool is_later = record == placeholder || seen < decode_map_record(record).stamp;
+    if (!is_later) now.problem = segment + ": a stamp is not greater than what it supersedes";
+  }
+  signed_[{segment, dot, content_hash(record)}] = std::move(said);
+}
+
 void World::write(Step step, Gen& gen) {
   Replica& replica = *gen.pick(replicas_);
   if (replica.processes.empty() && gen.coin()) return;
@@ -219,7 +248,7 @@ void World::add(Process& process, Gen& gen) {
 void World::put(Process& process, Gen& gen) {
   PacketEnvelope packet;
   packet.packet_type = "memory_write";
-  packet.segment = map_target(process.replica, gen);
+  packet.segment = put_target(process.replica, gen);
   packet.payload = {
       {"key", gen.pick(names)},
       {"value", static_cast<std::int64_t>(gen.one_in(4) ? gen.below(2) : ++texts_made_)}};
@@ -298,17 +327,14 @@ void World::hand_over(Process& process, const PacketEnvelope& packet) {
     const Value* key = find(packet.payload, "key");
     const std::string name = key ? *key->get<std::string>() : "";
     const Bytes value = key ? encode(*find(packet.payload, "value")) : Bytes{};
+    const auto denied = is_shared ? denial(now, segment) : std::nullopt;
+    if (denied) return denied;
     if (is_shared && !key) {
-      write_dot(
-          now,
-          {segment, own_dots(now, segment, content), encode(SetRecord{{}, content, encode(Map{})})},
-          known());
+      write_record(now, segment, own_dots(now, segment, content), encode(SetRecord{{}, content, encode(Map{})}));
       receipt = element_of(segment, content).text();
     } else if (is_shared) {
-      write_dot(now,
-                {segment, dots_with_key(now.shared.segments.at(segment), name),
-                 encode(MapRecord{{}, name, value})},
-                known());
+      write_record(now, segment, dots_with_key(now.shared.segments.at(segment), name),
+                   encode(MapRecord{{}, name, value}));
       receipt = name;
     } else {
       receipt = key ? name : packet.packet_id ? packet.packet_id->text() : minted;
@@ -331,6 +357,7 @@ void World::remove(Process& process, Gen& gen) {
   };
   Effect effect = [this, target, content](Judgement& now) -> std::optional<ErrorCode> {
     const auto dots = dots_with_content(now.shared.segments.at(target.segment), content);
+    if (const auto denied = denial(now, target.segment)) return denied;
     if (dots.empty()) return ErrorCode::not_found;
     if (dots.size() > 1) trace_.met("a removal of several dots");
     supersede(now, target.segment, dots);
@@ -351,8 +378,9 @@ void World::revise(Process& process, Gen& gen) {
   };
   Effect effect = [this, target, old, content, meta](Judgement& now) -> std::optional<ErrorCode> {
     const auto dots = dots_with_content(now.shared.segments.at(target.segment), old);
+    if (const auto denied = denial(now, target.segment)) return denied;
     if (dots.empty()) return ErrorCode::not_found;
-    write_dot(now, {target.segment, dots, encode(SetRecord{{}, content, meta})}, known());
+    write_record(now, target.segment, dots, encode(SetRecord{{}, content, meta}));
     return std::nullopt;
   };
   enqueue(process, std::move(job), std::move(effect), "revise in " + target.segment);
@@ -366,9 +394,9 @@ void World::erase(Process& process, Gen& gen) {
   job.shared = [=](SharedBatch& batch) { batch.put(number, key, std::nullopt); };
   Effect effect = [this, segment, key](Judgement& now) -> std::optional<ErrorCode> {
     const SegmentModel& held = now.shared.segments.at(segment);
+    if (const auto denied = denial(now, segment)) return denied;
     if (!has_value(held, key)) return ErrorCode::not_found;
-    write_dot(now, {segment, dots_with_key(held, key), encode(MapRecord{{}, key, std::nullopt})},
-              known());
+    write_record(now, segment, dots_with_key(held, key), encode(MapRecord{{}, key, std::nullopt}));
     return std::nullopt;
   };
   enqueue(process, std::move(job), std::move(effect), "erase from " + segment);

@@ -244,7 +244,9 @@ Readback read_back(const SharedStore& store, const std::map<std::string, std::ui
     each(table::actors, [&](BytesView key, BytesView value) {
       const ActorRow row = decode_actor_row(value);
       actors[load_u32(key.data())] = row.id;
-      back.model.authors[row.id] = row.author;
+      // Of some only the id is known: something that came names them.
+      if (!row.author.is_zero()) back.model.authors[row.id] = row.author;
+      if (row.nonce) back.claims[row.id] = ActorClaim(row.author, *row.nonce);
     });
     for (const SegmentNumber number : store.numbers()) {
       const auto at = known.find(store.name(number));

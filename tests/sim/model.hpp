@@ -94,6 +94,7 @@ struct Readback {
   StoreModel model;
   std::map<std::string, JournalModel> journals;
   std::map<std::string, Roots> roots;
+  std::map<ActorId, ActorClaim> claims;
   Hlc clock;
 };
 

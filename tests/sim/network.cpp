@@ -75,6 +75,10 @@ Link* World::connect(std::size_t edge, Gen& gen, bool is_once) {
     config.hello.store = process.shared.id();
     config.hello.name = process.shared.identity().name;
     config.hello.nonce = mint_packet_id(process.now_ms()).bytes;
+    if (process.gate) {
+      config.hello.key = process.replica.key.public_key();
+      config.gate = &*process.gate;
+    }
     end.session = std::make_unique<Session>(std::move(config), process.source);
   }
   for (int side = 0; side < 2; ++side) {
@@ -146,11 +150,28 @@ void World::apply(Link& link, int side, Apply change) {
   trace_.expect(!link.is_skewed, "something of another version is stored");
   check_claims(process.replica, change);
   check_silence(end, change);
+  const std::size_t from = link.ends[static_cast<std::size_t>(1 - side)].replica;
   auto told = std::make_shared<ApplyOutcome>();
   const StoreId peer = end.peer->store;
   Todo todo;
   todo.what = "apply to " + change.segment;
-  todo.effect = [this, change, peer, told](Judgement& now) -> std::optional<ErrorCode> {
+  todo.effect = [this, change, peer, from, told, nonce = end.peer->nonce](Judgement& now) -> std::optional<ErrorCode> {
+    if (has_trust()) {
+      std::uint64_t left_out = 0;
+      const bool is_lie = replicas_[from]->is_hostile;
+      const Apply admitted = is_lie ? as_hostile_is_admitted(now, change, from, left_out)
+                                    : as_admitted(now, change, from, left_out);
+      for (const auto& [actor, claim] : admitted.authors) now.shared.authors.emplace(actor, claim.author);
+      if (!admitted.delta.empty()) hear(now, admitted, peer, *told);
+      const std::pair stream{nonce, change.segment};
+      if (left_out > 0) left_out_.emplace(stream, change.ticket);
+      const auto gap = left_out_.find(stream);
+      const bool has_all = gap == left_out_.end() || change.ticket < gap->second;
+      if (change.position) {
+        now.shared.positions[{peer, change.segment}] = has_all ? *change.position : Position{};
+      }
+      return std::nullopt;
+    }
     if (!change.delta.empty()) {
       for (const auto& [actor, claim] : change.authors) {
         const auto known = now.shared.authors.emplace(actor, claim.author).first;

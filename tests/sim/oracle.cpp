@@ -154,16 +154,19 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
   trace_.expect(is_first || !link.is_skewed, "something is told to a peer of another version");
   if (const auto* state = std::get_if<StateFrame>(&frame)) {
     from.segments[state->index] = state->segment;
+    check_egress(link, side, state->segment);
     if (state->compare) trace_.met("a journal was gone in mid-stream");
     if (state->wanted) trace_.met("states were asked for");
   } else if (const auto* delta = std::get_if<DeltaFrame>(&frame)) {
     check_window(from, octets.size());
+    check_egress(link, side, from.segments[delta->index]);
     if (delta->delta.context.actors().size() > 1) trace_.met("a chunk of several actors");
     check_chunk(from, from.segments[delta->index], delta->delta);
   } else if (is_counted_part(frame)) {
     check_window(from, octets.size());
     std::visit(
         [&](const auto& part) {
+          if constexpr (requires { part.index; }) check_egress(link, side, from.segments[part.index]);
           if constexpr (requires { part.number; }) {
             from.compared.insert(from.segments[part.index]);
             to.compared.insert(from.segments[part.index]);
@@ -205,6 +208,7 @@ void World::check_close(const Link& link, int side) {
   if (!end.close || end.close->code == 1000 || end.was_truncated || is_tainted()) return;
   const std::string& reason = end.close->reason;
   if (link.is_skewed && reason.starts_with("incompatible")) return;
+  if (has_trust() && reason.starts_with("untrusted")) return check_refusal(link, side);
   const bool is_quiet = reason.starts_with("leaving");  // a silent peer
   const bool may_refuse = scenario_.setup.small_maps || has_disk_failed_;
   const bool is_refused = may_refuse && reason.starts_with("refused");
@@ -221,7 +225,8 @@ void World::check_alarm(const Replica& replica, const std::string& text) {
   }
   const bool is_differ = text.find("differ") != std::string::npos;
   if (is_differ) trace_.met("two sides followed each other to the end and differ");
-  const bool may_differ = has_rolled_back_ || has_held_ || has_rivals();
+  // Where rights differ, one side may not be told all.
+  const bool may_differ = has_rolled_back_ || has_held_ || has_rivals() || has_trust();
   trace_.expect(is_tainted() || (is_differ && may_differ), "an alarm was raised: " + text);
 }
 
@@ -235,7 +240,7 @@ void World::expected_at_end() {
     std::map<std::size_t, std::set<Dot>> dead;
     for (const auto& replica : replicas_) {
       const std::size_t where = component[replica->index];
-      if (replica->is_hostile || !replica->has(segment)) continue;
+      if (replica->is_apart() || !replica->has(segment)) continue;
       const SegmentModel& held = replica->shared.segments.at(segment);
       for (const auto& [dot, record] : held.live) {
         Bytes& wins = live[where].emplace(dot, record).first->second;
@@ -265,12 +270,12 @@ void World::check_end() {
   std::map<std::pair<std::string, std::size_t>, const Replica*> first;
   for (const auto& replica : replicas_) {
     check_files(*replica);
-    if (replica->is_hostile) continue;
+    if (replica->is_apart()) continue;
     Process& process = *replica->processes.front();
     const std::string walked = test::walk(process.shared);
     trace_.expect(walked.empty(), "a store does not agree with itself: " + walked);
     const Readback stored = read_back(process.shared, replica->heads);
-    check_winners(process);
+    has_trust() ? check_visible(process) : check_winners(process);
     for (const auto& [name, segment] : stored.model.segments) {
       const std::pair key{name, component.at(name)[replica->index]};
       trace_.expect(is_tainted() || segment.live == expected_[key],

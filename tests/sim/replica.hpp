@@ -9,6 +9,7 @@
 
 #include "lib/apply_job.hpp"
 #include "lib/committer.hpp"
+#include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
 #include "lib/write_plan.hpp"
 #include "tests/sim/model.hpp"
@@ -62,9 +63,12 @@ struct Replica {
   std::size_t index = 0;
   std::string dir;
   InstanceId instance;
+  SigningKey key;                      ///< none: nothing is signed
+  std::optional<FederationRoot> root;  ///< absent: nobody's rights are asked
   std::unique_ptr<SegmentTable> table;
   Config config;
   bool is_hostile = false;
+  bool is_out = false;    ///< revoked, at the end
   bool is_ahead = false;  ///< it speaks a later version of the wire, and no other
   std::int64_t clock_offset_ms = 0;
   std::int64_t clock_drift = 0;  ///< thousandths
@@ -80,6 +84,8 @@ struct Replica {
   std::map<PacketId, PacketEnvelope> packets;  ///< everything that a caller handed over
 
   bool has(const std::string& segment) const { return shared.segments.contains(segment); }
+  bool is_apart() const { return is_hostile || is_out; }
+  std::string name() const { return "replica-" + std::to_string(index); }
 };
 
 /// One process that has the stores of a replica open.
@@ -89,11 +95,14 @@ struct Process {
         number(session),
         now_ms(std::move(clock)),
         shared(owner.dir + "/shared", *owner.table, owner.config, owner.instance,
-               StoreIdentity{"replica-" + std::to_string(owner.index), federation_id()}),
+               StoreIdentity{owner.name(), owner.root ? federation_of(*owner.root) : federation_id(), owner.root},
+               owner.key),
         priv(owner.dir + "/private", *owner.table, owner.config),
         source(shared),
         stores{*owner.table, shared, priv, now_ms},
-        committer(shared, priv, now_ms, [this] { has_committed = true; }) {}
+        committer(shared, priv, now_ms, [this] { has_committed = true; }) {
+    if (owner.root) gate.emplace(shared, now_ms);
+  }
 
   static FederationId federation_id() {
     FederationId id;
@@ -107,6 +116,7 @@ struct Process {
   SharedStore shared;
   PrivateStore priv;
   StoreSource source;
+  std::optional<RegistryGate> gate;
   WriteStores stores;
   Committer committer;
   Refusals refusals;

@@ -30,6 +30,8 @@ class Runner {
   /// The smallest part of a failing run that was found to fail too.
   Selection shrunk(std::uint64_t seed, const Selection& failing) const;
 
+  const Switches& switches() const noexcept { return switches_; }
+
  private:
   Switches switches_;
   std::string dir_;

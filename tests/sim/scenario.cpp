@@ -57,6 +57,9 @@ constexpr std::array<StepKind, step_kinds> kinds{{
     {"inject", 120, true},
     {"confirm", 20, false},
     {"change_version", 8, false},
+    {"grant", 30, false},
+    {"suspend", 10, false},
+    {"revoke", 6, false},
 }};
 
 Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
@@ -78,10 +81,12 @@ Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
   const auto force = [&](const char* name, bool& setting) {
     setting = setting || switches.forced.contains(name);
   };
-  force("hostile", setup.hostile);
   force("twins", setup.twins);
   force("fuse", setup.fuse);
   force("skew", setup.skew);
+  force("trust", setup.trust);
+  if (setup.trust) setup.hostile = more.coin() && switches.hostile;
+  force("hostile", setup.hostile);
   return setup;
 }
 
@@ -105,6 +110,9 @@ std::array<unsigned, step_kinds> weights_of(Gen& gen, const Setup& setup,
   if (setup.twins) at(Step::clone) = 12;
   if (!setup.fuse) at(Step::confirm) = 0;
   if (!setup.skew) at(Step::change_version) = 0;
+  for (const Step step : {Step::grant, Step::suspend, Step::revoke}) {
+    if (!setup.trust) at(step) = 0;
+  }
   return weights;
 }
 
@@ -166,6 +174,13 @@ Scenario scenario_of(std::uint64_t seed, const Switches& switches) {
   return scenario;
 }
 
+std::string Switches::text() const {
+  std::string text = false_claims ? "ALLOW=false_claims " : "";
+  std::string names;
+  for (const std::string& name : forced) names += (names.empty() ? "FORCE=" : ",") + name;
+  return names.empty() ? text : text + names + " ";
+}
+
 Switches switches_from_environment() {
   Switches switches;
   const char* forced = ::test::environment("FORCE");
@@ -193,6 +208,7 @@ Scenario selected(const Scenario& whole, const Selection& selection) {
   if (is_off("twins")) setup.twins = false;
   if (is_off("fuse")) setup.fuse = false;
   if (is_off("skew")) setup.skew = false;
+  if (is_off("trust")) setup.trust = false;
   if (!selection.kept) return part;
   part.events.clear();
   for (const std::size_t number : *selection.kept) {

@@ -50,8 +50,11 @@ enum class Step : std::uint8_t {
   inject,
   confirm,
   change_version,
+  grant,
+  suspend,
+  revoke,
 };
-inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::change_version) + 1;
+inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::revoke) + 1;
 
 const char* step_name(Step step) noexcept;
 
@@ -80,6 +83,7 @@ struct Setup {
   bool skew = false;   ///< some replicas speak another version of the wire for a while
   bool fuse = false;   ///< hardly any removal is believed that only silence tells
   bool twins = false;  ///< clones of running processes, which go on under the same actor
+  bool trust = false;  ///< a federation with a registry: everything is signed, and rights change
 };
 
 /// A whole run, made from its seed.
@@ -95,10 +99,13 @@ struct Switches {
   bool restores_in_place = true;   ///< the file is overwritten: store and journals keep their ids
   std::set<std::string> forced;  ///< names of settings that every run has
   bool false_claims = false;  ///< a hostile peer claims others' actors, and counters yet to come
+
+  /// As ALLOW=… and FORCE=… of a command line; empty when there is neither.
+  std::string text() const;
 };
 
-/// From ALLOW=false_claims of the environment: what the product is known not to stand yet; and from
-/// FORCE=hostile,fuse,skew,twins: what every run has.
+/// From ALLOW=false_claims of the environment: what a federation without signatures does not stand; and from
+/// FORCE=hostile,fuse,skew,twins,trust: what every run has.
 Switches switches_from_environment();
 
 /// A part of a scenario: how a failure is made smaller, and how it is replayed.
@@ -115,9 +122,10 @@ struct Selection {
 };
 
 /// The settings that a Selection can switch off.
-inline constexpr std::array<const char*, 11> setting_names{
+inline constexpr std::array<const char*, 12> setting_names{
     "hostile",       "small_maps", "small_limits", "short_journals", "partial", "large_records",
-    "clocks",        "links",      "twins",        "fuse",           "skew"};
+    "clocks",        "links",      "twins",        "fuse",           "skew",
+    "trust"};
 
 Scenario scenario_of(std::uint64_t seed, const Switches& switches);
 Scenario selected(const Scenario& whole, const Selection& selection);

@@ -19,6 +19,14 @@ InstanceId instance_of(std::size_t index) {
   return {hash128("sim instance", {bytes_of(std::to_string(index))})};
 }
 
+// Kept for all runs: their memory is locked, of which there is little.
+const SigningKey& key_of(std::size_t index) {
+  static std::map<std::size_t, SigningKey> keys;
+  std::array<unsigned char, SigningKey::seed_octets> seed{};
+  seed.fill(static_cast<unsigned char>(index + 1));
+  return keys.try_emplace(index, seed).first->second;
+}
+
 }  // namespace
 
 World::World(const Scenario& scenario, const Switches& switches, Trace& trace)
@@ -26,6 +34,7 @@ World::World(const Scenario& scenario, const Switches& switches, Trace& trace)
   seed_randomness(mixed(scenario.seed, 3));
   choose_replicas();
   choose_edges();
+  if (has_trust()) found_federation();
 }
 
 World::~World() {
@@ -44,8 +53,9 @@ void World::choose_replicas() {
     Gen gen(mixed(scenario_.seed, 100 + i));
     Replica& replica = make_replica(i, gen);
     replica.is_hostile = setup.hostile && i + 1 == count;
+    // Where there are rights, everybody has to hear of them first.
     replica.is_ahead =
-        setup.skew && !replica.is_hostile && Gen(mixed(scenario_.seed, 300 + i)).one_in(3);
+        setup.skew && !setup.trust && !replica.is_hostile && Gen(mixed(scenario_.seed, 300 + i)).one_in(3);
     open(replica);
   }
 }
@@ -55,7 +65,11 @@ Replica& World::make_replica(std::size_t index, Gen& gen) {
   auto& replica = *replicas_.emplace_back(std::make_unique<Replica>());
   replica.index = index;
   replica.dir = "r" + std::to_string(index);
-  replica.instance = instance_of(index);
+  if (setup.trust) {
+    replica.key = key_of(index);
+    replica.root = FederationRoot{key_of(0).public_key(), {}};
+  }
+  replica.instance = setup.trust ? loam::instance_of(replica.key.public_key()) : instance_of(index);
   std::vector<Segment> declared{{"drafts", Scope::priv, Kind::set, false}};
   const bool has_notes = !gen.one_in(4) || !setup.partial;
   const bool has_goals = !gen.one_in(3) || !setup.partial;
@@ -232,6 +246,9 @@ void World::step(std::size_t number, const Event& event) {
     case Step::inject: return inject(gen);
     case Step::confirm: return confirm_any(gen);
     case Step::change_version: return change_version(*gen.pick(replicas_));
+    case Step::grant:
+    case Step::suspend:
+    case Step::revoke: return change_rights(event.step, gen);
     default: return disaster(event.step, gen);
   }
 }

@@ -8,6 +8,7 @@
 #include "tests/sim/scenario.hpp"
 #include "tests/sim/trace.hpp"
 #include "tests/support/gen.hpp"
+#include "tests/support/registry_oracle.hpp"
 #include "transport/session.hpp"
 
 namespace loam::sim {
@@ -64,6 +65,20 @@ struct Truth {
   bool has(const Dot& dot, const Bytes& record) const;
 };
 
+/// What an author says with a record, under his signature.
+struct Signed {
+  InstanceId author;
+  std::vector<Dot> frontier;  ///< of the registry, as he had seen it
+  Context superseded;         ///< in a governed segment
+};
+
+/// The registry that some assignments make.
+struct RightsView {
+  std::map<Dot, Bytes> live;
+  std::vector<RegistryAssignment> log;
+  std::unique_ptr<const ::test::RegistryOracle> oracle;
+};
+
 /// What was written before a commit: by which processes, and which records.
 struct Known {
   const std::map<ActorId, std::uint64_t>& actors;
@@ -107,6 +122,34 @@ class World {
   void hand_over(Process& process, const PacketEnvelope& packet);
   Known known() const { return {actors_, truth_}; }
   void enqueue(Process& process, Job job, Effect effect, const std::string& what);
+  void write_record(Judgement& now, const std::string& segment, const std::vector<Dot>& superseded,
+                    const Bytes& placeholder);
+
+  // rights.cpp
+  void found_federation();
+  void change_rights(Step step, Gen& gen);
+  void assign(Process& process, const InstanceId& subject, const InstanceEntry& entry);
+  void reconcile_rights(Gen& gen);
+  InstanceEntry entry_of(const Replica& replica) const;
+  bool is_governor(const Replica& replica);
+  bool has_trust() const { return scenario_.setup.trust; }
+
+  // rights_oracle.cpp
+  std::shared_ptr<const RightsView> rights_of(const std::map<Dot, Bytes>& live);
+  std::shared_ptr<const RightsView> rights_of(const StoreModel& store);
+  bool may_write(const ::test::RegistryOracle& oracle, const InstanceId& author, const std::string& segment,
+                 const std::vector<Dot>& frontier, bool with_all_fences) const;
+  std::optional<ErrorCode> denial(const Judgement& now, const std::string& segment);
+  const Signed* signed_with(const std::string& segment, const Dot& dot, BytesView record) const;
+  Apply as_admitted(const Judgement& now, const Apply& change, std::size_t from, std::uint64_t& left_out);
+  Apply as_hostile_is_admitted(const Judgement& now, const Apply& change, std::size_t from, std::uint64_t& left_out);
+  void check_egress(const Link& link, int side, const std::string& segment);
+  void check_refusal(const Link& link, int side);
+  bool is_void(const RightsView& rights, const std::string& segment, const Dot& dot, BytesView record) const;
+  void check_visible(Process& process);
+
+  // forging.cpp
+  void forge(Link& link, int side, std::uint64_t index, const std::string& segment, Gen& gen);
 
   // commits.cpp
   void commit(Process& process, std::size_t count, Fate fate, Gen& gen);
@@ -221,6 +264,11 @@ class World {
   std::set<ActorId> twins_;                  ///< actors that two processes have, by a copy
   std::set<std::string> alarms_due_;         ///< what the next alarms have to speak of
   std::map<ActorId, InstanceId> honest_authors_;
+  std::map<ActorId, ActorClaim> claims_;
+  std::map<std::tuple<std::string, Dot, ContentHash>, Signed> signed_;
+  /// By a peer's nonce and segment, the lowest ticket of a part of which something was left out.
+  std::map<std::pair<std::array<std::byte, 16>, std::string>, std::uint64_t> left_out_;
+  std::deque<std::shared_ptr<const RightsView>> views_;  ///< those that were asked for last
   std::map<JournalId, std::map<std::uint64_t, Dots>> journal_log_;
   std::map<std::pair<std::string, std::size_t>, std::map<Dot, Bytes>> expected_;  ///< at the end
 };
