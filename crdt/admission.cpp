@@ -27,7 +27,8 @@ Admission decide(const Registry& registry, const AdmissionPlace& place, const Ba
 
 // All but whether the records are those of the root.
 Admission admit_header(const Registry& registry, const AdmissionPlace& place, const Batch& batch,
-                       const Signature& signature, std::size_t records) {
+                       const Signature& signature, std::size_t records,
+                       const std::optional<PublicKey>& signed_by = std::nullopt) {
   if (batch.federation != place.federation) return refuse(ErrorCode::untrusted, "of another federation");
   if (batch.segment != place.segment) return refuse(ErrorCode::untrusted, "of another segment");
   if (!place.is_governed && !batch.superseded.empty()) {
@@ -39,7 +40,8 @@ Admission admit_header(const Registry& registry, const AdmissionPlace& place, co
   const auto key = registry.key_of(batch.claim.author);
   // Whoever is not named here may be named by assignments that are still to come.
   if (!key) return {Verdict::parked, ErrorCode::untrusted, "instance " + batch.claim.author.text() + " is not known"};
-  if (!planted(Bug::signature_not_verified) && !is_signed_by(*key, {encode(batch), signature})) {
+  const bool is_verified = signed_by == key || planted(Bug::signature_not_verified);
+  if (!is_verified && !is_signed_by(*key, {encode(batch), signature})) {
     return refuse(ErrorCode::untrusted, "its signature is not its author's");
   }
   return decide(registry, place, batch);
@@ -53,28 +55,29 @@ RangeSet live_of(const Delta& delta, const ActorId& actor) {
 }
 
 // The assignments that a delta of the registry brings, as far as the holders of keys have signed them.
-std::vector<RegistryAssignment> signed_assignments(const Registry& registry, const AdmissionPlace& place,
-                                                   const Delta& delta, const Authors& authors,
-                                                   const BatchParts& batches) {
+std::vector<RegistryAssignment> signed_assignments(const Registry& registry, const Delta& delta,
+                                                   const Authors& authors, const BatchParts& batches,
+                                                   const CheckedDelta& checked) {
   struct Candidate {
     RegistryAssignment assignment;
     SignedBatch sealed;
+    std::optional<PublicKey> signed_by;
   };
   std::vector<Candidate> candidates;
   std::map<InstanceId, PublicKey> keys;
   for (const auto& [actor, parts] : batches) {
     const auto claim = authors.find(actor);
     if (claim == authors.end() || !is_true_of(actor, claim->second)) continue;
-    for (const BatchPart& part : parts) {
-      const TreePart records = records_of(actor, part, delta.live);
-      const auto batch = batch_of(place.federation, place.segment, claim->second, actor, part, records);
-      if (!batch) continue;
-      for (const TreeLeaf& leaf : records.there) {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const BatchPart& part = parts[i];
+      const CheckedDelta::Part& known = checked.parts.at(actor)[i];
+      if (!known.batch) continue;
+      for (const TreeLeaf& leaf : known.records.there) {
         const Dot dot{actor, part.first + leaf.place};
         auto made = assignment_of(dot, claim->second.author, delta.live.at(dot), part.frontier, part.superseded);
         if (!made) continue;
         keys.emplace(instance_of(made->entry.key), made->entry.key);
-        candidates.push_back({std::move(*made), {encode(*batch), part.signature}});
+        candidates.push_back({std::move(*made), {encode(*known.batch), part.signature}, known.signed_by});
       }
     }
   }
@@ -82,7 +85,8 @@ std::vector<RegistryAssignment> signed_assignments(const Registry& registry, con
   for (Candidate& candidate : candidates) {
     auto key = registry.key_of(candidate.assignment.author);
     if (const auto named = keys.find(candidate.assignment.author); !key && named != keys.end()) key = named->second;
-    if (key && is_signed_by(*key, candidate.sealed)) assignments.push_back(std::move(candidate.assignment));
+    const bool is_signed = key && (candidate.signed_by == key || is_signed_by(*key, candidate.sealed));
+    if (is_signed) assignments.push_back(std::move(candidate.assignment));
   }
   return assignments;
 }
@@ -132,12 +136,33 @@ Admission admit(const Registry& registry, const AdmissionPlace& place, const Sig
   }
 }
 
+CheckedDelta check(const Registry* registry, const AdmissionPlace& place, const Delta& delta, const Authors& authors,
+                   const BatchParts& batches) {
+  CheckedDelta checked{RecordHashes(delta.live), {}};
+  for (const auto& [actor, parts] : batches) {
+    const auto claim = authors.find(actor);
+    const bool is_claimed = claim != authors.end() && is_true_of(actor, claim->second);
+    const auto key = is_claimed && registry != nullptr ? registry->key_of(claim->second.author) : std::nullopt;
+    std::vector<CheckedDelta::Part>& known = checked.parts[actor];
+    known.reserve(parts.size());
+    for (const BatchPart& part : parts) {
+      CheckedDelta::Part& made = known.emplace_back();
+      made.records = records_of(actor, part, checked.hashes);
+      if (!is_claimed || registry == nullptr) continue;
+      made.batch = batch_of(place.federation, place.segment, claim->second, actor, part, made.records);
+      if (made.batch && key && is_signed_by(*key, {encode(*made.batch), part.signature})) made.signed_by = key;
+    }
+  }
+  return checked;
+}
+
 AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const Delta& delta, const Authors& authors,
-                    const BatchParts& batches, bool may_remove) {
+                    const BatchParts& batches, const CheckedDelta& checked, bool may_remove) {
   AdmittedDelta result;
   std::unique_ptr<Registry> together;
-  if (place.segment == registry_name) together = known.with(signed_assignments(known, place, delta, authors, batches));
+  if (place.segment == registry_name) together = known.with(signed_assignments(known, delta, authors, batches, checked));
   const Registry& registry = together ? *together : known;
+  Context records;  // that are admitted
   for (const auto& [actor, covered] : delta.context) {
     const RangeSet live = live_of(delta, actor);
     const auto claim = authors.find(actor);
@@ -147,19 +172,19 @@ AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const De
     }
     RangeSet admitted;
     RangeSet left_out = live;  // what no batch brings was not signed
-    for (const BatchPart& part : parts_of(batches, actor)) {
-      const TreePart records = records_of(actor, part, delta.live);
-      const auto batch = batch_of(place.federation, place.segment, claim->second, actor, part, records);
+    const std::span<const BatchPart> parts = parts_of(batches, actor);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const BatchPart& part = parts[i];
+      const CheckedDelta::Part& made = checked.parts.at(actor)[i];
       const Admission admission =
-          batch ? admit_header(registry, place, *batch, part.signature, records.there.size())
-                : refuse(ErrorCode::untrusted, "its records are not those that were signed");
+          made.batch ? admit_header(registry, place, *made.batch, part.signature, made.records.there.size(), made.signed_by)
+                     : refuse(ErrorCode::untrusted, "its records are not those that were signed");
       left_out = left_out.minus(part.here);
-      if (!admission) {
+      if (admission) {
+        admitted.insert(part.here);
+      } else {
         note(result, admission, part.here.count());
-        continue;
       }
-      admitted.insert(part.here);
-      result.batches[actor].push_back(part);
     }
     if (!left_out.empty()) note(result, refuse(ErrorCode::untrusted, "records that nobody signed"), left_out.count());
     RangeSet accounted = admitted;
@@ -171,9 +196,19 @@ AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const De
       note(result, refuse(ErrorCode::denied, "removals in " + place.segment + ", of a peer that may not remove there"),
            dead.count());
     }
-    if (accounted.empty()) continue;
-    result.delta.context.insert(actor, accounted);
-    result.authors.emplace(actor, claim->second);
+    if (!accounted.empty()) result.delta.context.insert(actor, accounted);
+    if (!admitted.empty()) records.insert(actor, admitted);
+  }
+  for (const auto& [actor, accounted] : result.delta.context) result.authors.emplace(actor, authors.at(actor));
+  if (result.refused + result.parked == 0) {
+    result.is_whole = true;
+    result.delta = {};
+    return result;
+  }
+  for (const auto& [actor, admitted] : records) {
+    for (const BatchPart& part : parts_of(batches, actor)) {
+      if (admitted.contains(part.here)) result.batches[actor].push_back(part);
+    }
     for (const Range& range : admitted) {
       for (std::uint64_t counter = range.first; counter <= range.last; ++counter) {
         result.delta.live.emplace_hint(result.delta.live.end(), *delta.live.find({actor, counter}));

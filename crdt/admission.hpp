@@ -47,11 +47,28 @@ std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& pl
 bool is_void(const Registry& registry, const AdmissionPlace& place, const InstanceId& author, const Dot& dot,
              const std::vector<Dot>& frontier);
 
+/// What follows of a delta's batches from what is signed alone. Made by whoever has the time: it takes most of what
+/// admission takes, and nothing that becomes known later changes it.
+struct CheckedDelta {
+  struct Part {
+    TreePart records;
+    std::optional<Batch> batch;          ///< what its author must have signed; absent: records and rest do not fit
+    std::optional<PublicKey> signed_by;  ///< whose signature it has; absent: nobody's who was known
+  };
+  RecordHashes hashes;
+  std::map<ActorId, std::vector<Part>> parts;  ///< as they stand in the delta's batches
+};
+
+/// `registry` says whose keys are known; null: nobody's signature counts. Verifies a signature for each batch. Any thread.
+CheckedDelta check(const Registry* registry, const AdmissionPlace& place, const Delta& delta, const Authors& authors,
+                   const BatchParts& batches);
+
 /// What of a delta is admitted, with exactly the context that is left. Counted are records, removals that are not
 /// believed, and actors that are not their author's.
 struct AdmittedDelta {
+  bool is_whole = false;  ///< all of it: then delta and batches are empty
   Delta delta;
-  Authors authors;
+  Authors authors;        ///< of what is admitted
   BatchParts batches;
   std::uint64_t refused = 0;
   std::uint64_t parked = 0;
@@ -63,6 +80,6 @@ struct AdmittedDelta {
 /// Records come in by their batches. That dots are dead is believed of a peer who `may_remove`, and never in a
 /// governed segment: what is not believed is left out of the context, so that it may still come.
 AdmittedDelta admit(const Registry& registry, const AdmissionPlace& place, const Delta& delta,
-                    const Authors& authors, const BatchParts& batches, bool may_remove);
+                    const Authors& authors, const BatchParts& batches, const CheckedDelta& checked, bool may_remove);
 
 }  // namespace loam

@@ -114,14 +114,12 @@ bool is_signed_by(const PublicKey& key, const SignedBatch& batch) {
   return is_signed_by(key, batch_domain, batch.octets, batch.signature);
 }
 
-TreePart records_of(const ActorId& actor, const BatchPart& part, const std::map<Dot, Bytes>& live) {
+TreePart records_of(const ActorId& actor, const BatchPart& part, const RecordHashes& hashes) {
   TreePart records;
   records.rest = part.rest;
   for (const Range& range : part.here) {
-    for (std::uint64_t counter = range.first; counter <= range.last; ++counter) {
-      const Bytes& record = live.at({actor, counter});
-      records.there.push_back({static_cast<std::uint32_t>(counter - part.first), content_hash(record)});
-    }
+    auto place = static_cast<std::uint32_t>(range.first - part.first);
+    for (const ContentHash& hash : hashes.at(actor, range)) records.there.push_back({place++, hash});
   }
   return records;
 }

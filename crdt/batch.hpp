@@ -7,6 +7,7 @@
 
 #include "crdt/actor_claim.hpp"
 #include "crdt/context.hpp"
+#include "crdt/delta.hpp"
 #include "crdt/hash_tree.hpp"
 #include "crdt/key.hpp"
 
@@ -80,8 +81,8 @@ struct BatchPart {
 /// The parts of batches that come with a delta, by actor. No two of one actor have a record in common.
 using BatchParts = std::map<ActorId, std::vector<BatchPart>>;
 
-/// The records of a part, which are all in `live`.
-TreePart records_of(const ActorId& actor, const BatchPart& part, const std::map<Dot, Bytes>& live);
+/// The records of a part, which are all among those that were hashed.
+TreePart records_of(const ActorId& actor, const BatchPart& part, const RecordHashes& hashes);
 
 /// The header that the author of a part must have signed. Absent: the rest does not fit the records.
 std::optional<Batch> batch_of(const FederationId& federation, std::string_view segment, const ActorClaim& claim,

@@ -1,5 +1,8 @@
 #include "crdt/delta.hpp"
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "crdt/error.hpp"
 
 namespace loam {
@@ -18,6 +21,32 @@ void check_delta(Kind kind, const Delta& delta) {
     }
     check_record(kind, record);
   }
+}
+
+RecordHashes::RecordHashes(const std::map<Dot, Bytes>& live) {
+  hashes_.reserve(live.size());
+  for (const auto& [dot, record] : live) hashes_.emplace_back(dot, content_hash(record));
+}
+
+std::vector<RecordHashes::Entry>::const_iterator RecordHashes::find(const Dot& dot) const {
+  const auto at = std::lower_bound(hashes_.begin(), hashes_.end(), dot,
+                                   [](const Entry& entry, const Dot& wanted) { return entry.first < wanted; });
+  if (at == hashes_.end() || at->first != dot) throw std::out_of_range("a record that was not hashed");
+  return at;
+}
+
+const ContentHash& RecordHashes::at(const Dot& dot) const { return find(dot)->second; }
+
+std::vector<ContentHash> RecordHashes::at(const ActorId& actor, Range counters) const {
+  std::vector<ContentHash> found;
+  auto entry = find({actor, counters.first});
+  const auto count = static_cast<std::size_t>(counters.last - counters.first) + 1;
+  if (count > static_cast<std::size_t>(hashes_.end() - entry) || entry[static_cast<std::ptrdiff_t>(count) - 1].first != Dot{actor, counters.last}) {
+    throw std::out_of_range("a record that was not hashed");
+  }
+  found.reserve(count);
+  for (std::size_t i = 0; i < count; ++i, ++entry) found.push_back(entry->second);
+  return found;
 }
 
 }  // namespace loam

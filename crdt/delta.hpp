@@ -2,9 +2,12 @@
 
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "crdt/actor_claim.hpp"
 #include "crdt/context.hpp"
+#include "crdt/fingerprint.hpp"
 #include "crdt/record.hpp"
 
 namespace loam {
@@ -22,6 +25,25 @@ struct Delta {
 
 /// Which instance each actor of a change belongs to, and what proves it.
 using Authors = std::map<ActorId, ActorClaim>;
+
+/// The content hashes of a delta's records, in the order of their dots: each is worked out once, for all who ask.
+class RecordHashes {
+ public:
+  RecordHashes() = default;
+  explicit RecordHashes(const std::map<Dot, Bytes>& live);
+
+  /// Throws std::out_of_range for a dot that is not there.
+  const ContentHash& at(const Dot& dot) const;
+
+  /// The hashes of dots that follow one another. Throws as above.
+  std::vector<ContentHash> at(const ActorId& actor, Range counters) const;
+
+ private:
+  using Entry = std::pair<Dot, ContentHash>;
+  std::vector<Entry>::const_iterator find(const Dot& dot) const;
+
+  std::vector<Entry> hashes_;
+};
 
 /// Throws Error(invalid) unless the invariant holds, every counter is between 1 and `counter_max`, and
 /// every record is well formed for its kind.

@@ -21,7 +21,7 @@ RangeSet inside(const RangeSet& set, Range range) {
 
 // One live dot here that the delta accounts for: kept, dropped, or settled when contents differ.
 void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* there,
-            Applied& result) {
+            const RecordHashes& hashes, Applied& result) {
   if (there == nullptr) {
     if (planted(Bug::removals_ignored)) return;
     store.drop(dot);
@@ -29,7 +29,7 @@ void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* t
     ++result.dropped;
     return;
   }
-  const ContentHash content = content_hash(*there);
+  const ContentHash& content = hashes.at(dot);
   if (content == here.content) return;
   result.equivocated.push_back(dot);
   if ((content < here.content) != planted(Bug::larger_hash_kept)) {
@@ -41,7 +41,7 @@ void settle(DotStore& store, const Dot& dot, const LiveDot& here, const Bytes* t
 }
 
 void apply_range(DotStore& store, const ActorId& actor, Range range, const RangeSet& covered,
-                 const Delta& delta, Applied& result) {
+                 const Delta& delta, const RecordHashes& hashes, Applied& result) {
   // Only dots that were already covered can be live here.
   std::vector<LiveDot> here;
   for (const Range& known : inside(covered, range)) {
@@ -51,7 +51,7 @@ void apply_range(DotStore& store, const ActorId& actor, Range range, const Range
   for (const LiveDot& live : here) {
     const Dot dot{actor, live.counter};
     const auto there = delta.live.find(dot);
-    settle(store, dot, live, there == delta.live.end() ? nullptr : &there->second, result);
+    settle(store, dot, live, there == delta.live.end() ? nullptr : &there->second, hashes, result);
   }
   const LiveIterator end = delta.live.upper_bound(Dot{actor, range.last});
   for (LiveIterator at = delta.live.lower_bound(Dot{actor, range.first}); at != end; ++at) {
@@ -60,18 +60,20 @@ void apply_range(DotStore& store, const ActorId& actor, Range range, const Range
     });
     const bool is_kept = is_live || !planted(Bug::seen_dot_written_again);
     if (covered.contains(at->first.counter) && is_kept) continue;
-    store.insert(at->first, at->second, content_hash(at->second));
+    store.insert(at->first, at->second, hashes.at(at->first));
     ++result.inserted;
   }
 }
 
 }  // namespace
 
-Applied apply(DotStore& store, const Delta& delta) {
+Applied apply(DotStore& store, const Delta& delta) { return apply(store, delta, RecordHashes(delta.live)); }
+
+Applied apply(DotStore& store, const Delta& delta, const RecordHashes& hashes) {
   Applied result;
   for (const auto& [actor, ranges] : delta.context) {
     const RangeSet covered = store.covered(actor);
-    for (const Range& range : ranges) apply_range(store, actor, range, covered, delta, result);
+    for (const Range& range : ranges) apply_range(store, actor, range, covered, delta, hashes, result);
     const RangeSet fresh = ranges.minus(covered);
     if (fresh.empty()) continue;
     store.cover(actor, fresh);

@@ -58,4 +58,7 @@ struct Applied {
 /// `check_delta`; run inside one transaction of the store.
 Applied apply(DotStore& store, const Delta& delta);
 
+/// The same with the hashes of its records, and maybe of others.
+Applied apply(DotStore& store, const Delta& delta, const RecordHashes& hashes);
+
 }  // namespace loam

@@ -16,6 +16,7 @@ struct Task {
   InstanceId instance;
   SegmentNumber segment = 0;
   std::shared_ptr<StreamGaps> gaps;
+  std::optional<CheckedDelta> checked;  ///< absent: that failed, or there is nothing to check
   ApplyOutcome outcome;
 
   void refuse() const { gaps->refused_from = std::min<std::uint64_t>(gaps->refused_from, change.ticket); }
@@ -32,7 +33,8 @@ void Task::run(SharedBatch& batch) {
   try {
     const bool is_left_out = change.position && planted(Bug::position_without_records);
     if (!change.delta.empty() && !is_left_out) {
-      applied = batch.join(segment, change.delta, change.authors, change.batches, peer, instance);
+      applied = checked ? batch.join(segment, change.delta, change.authors, change.batches, *checked, peer, instance)
+                        : batch.join(segment, change.delta, change.authors, change.batches, peer, instance);
       // Once seen it stays seen when the transaction runs again, for want of room for what follows too:
       // the actor that showed it is given up then, and shows nothing any more.
       outcome.cloned = outcome.cloned || (batch.saw_clone() && !was_known);
@@ -66,6 +68,16 @@ void Task::end(const std::exception_ptr& failure) {
   }
 }
 
+// On the calling thread, so that the writer thread does not wait for it. What fails here fails in the job again.
+std::optional<CheckedDelta> checked_here(const SharedStore& store, SegmentNumber segment, const Apply& change) {
+  if (change.delta.empty()) return std::nullopt;
+  try {
+    return check(store.registry().get(), store.place(segment), change.delta, change.authors, change.batches);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<StreamGaps> Refusals::of(const std::array<std::byte, 16>& nonce) {
@@ -77,8 +89,9 @@ std::shared_ptr<StreamGaps> Refusals::of(const std::array<std::byte, 16>& nonce)
 Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
               std::shared_ptr<StreamGaps> gaps, std::function<void(ApplyOutcome)> ended) {
   const SegmentNumber segment = store.number(change.segment);
-  const auto task =
-      std::make_shared<Task>(Task{std::move(change), peer, instance, segment, std::move(gaps), {}});
+  auto checked = checked_here(store, segment, change);
+  const auto task = std::make_shared<Task>(
+      Task{std::move(change), peer, instance, segment, std::move(gaps), std::move(checked), {}});
   Job job;
   job.lazy = task->change.delta.empty();
   for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;

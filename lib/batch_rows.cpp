@@ -85,7 +85,7 @@ BatchPlace BatchRows::write(SegmentNumber segment, ActorIndex actor, std::uint64
     if (has_room && counter == open->second.first + known.row.count) {
       const auto place = static_cast<std::uint8_t>(known.row.count++);
       known.part.there.push_back({place, content});
-      known.live.insert(place);
+      known.live.set(place);
       known.octets += octets;
       return {place, open->second.variant};
     }
@@ -96,7 +96,8 @@ BatchPlace BatchRows::write(SegmentNumber segment, ActorIndex actor, std::uint64
   Known& known = known_[key];
   known = {.row = {.count = 1, .frontier = frontier_, .signature = {}, .rest = {},
                    .superseded = std::exchange(superseded_, {})},
-           .part = {.there = {{0, content}}, .rest = {}}, .live = {0}, .octets = octets, .is_kept = true};
+           .part = {.there = {{0, content}}, .rest = {}}, .live = {}, .octets = octets, .is_kept = true};
+  known.live.set(0);
   open_[{segment, actor}] = key;
   return {0, key.variant};
 }
@@ -167,13 +168,13 @@ void BatchRows::settle() {
 
 void BatchRows::insert(SegmentNumber segment, ActorIndex actor, std::uint64_t counter, const BatchPlace& at) {
   if (!at.is_signed()) return;
-  load({segment, actor, counter - at.place, at.variant}).live.insert(at.place);
+  load({segment, actor, counter - at.place, at.variant}).live.set(at.place);
 }
 
 void BatchRows::drop(SegmentNumber segment, ActorIndex actor, std::uint64_t counter, const BatchPlace& at) {
   if (!at.is_signed()) return;
   Known& known = load({segment, actor, counter - at.place, at.variant});
-  known.live.erase(at.place);
+  known.live.reset(at.place);
 }
 
 BatchRows::Known& BatchRows::load(const Key& key) {
@@ -184,7 +185,7 @@ BatchRows::Known& BatchRows::load(const Key& key) {
   Known known{.row = decode_batch_row(*row), .part = {}, .live = {}};
   known.part.there = live_leaves(reader_, key.segment, key.actor, key.first, key.variant, known.row.count);
   known.part.rest = known.row.rest;
-  for (const TreeLeaf& leaf : known.part.there) known.live.insert(leaf.place);
+  for (const TreeLeaf& leaf : known.part.there) known.live.set(leaf.place);
   return known_.emplace(key, std::move(known)).first->second;
 }
 
@@ -197,17 +198,21 @@ void BatchRows::sign(const Key& key, Known& known) const {
 
 void BatchRows::put(const Key& key, Known& known) {
   const TableKey at = batch_key(key.segment, key.actor, key.first, key.variant);
-  if (known.live.empty()) {
+  if (known.live.none()) {
     txn_.erase(table::dot, at);
     return;
   }
   std::vector<std::uint32_t> gone;
   for (const TreeLeaf& leaf : known.part.there) {
-    if (!known.live.contains(leaf.place)) gone.push_back(leaf.place);
+    if (!known.live.test(leaf.place)) gone.push_back(leaf.place);
   }
-  const auto rest = tree_rest(known.row.count, known.part.there, known.part.rest, gone);
-  if (!rest) damaged_batch("does not fit its records");
-  known.row.rest = *rest;
+  if (gone.empty()) {  // it stays as it was made or read
+    known.row.rest = known.part.rest;
+  } else {
+    auto rest = tree_rest(known.row.count, known.part.there, known.part.rest, gone);
+    if (!rest) damaged_batch("does not fit its records");
+    known.row.rest = std::move(*rest);
+  }
   txn_.put(table::dot, at, encode(known.row));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <map>
 #include <set>
 #include <string>
@@ -76,7 +77,7 @@ class BatchRows {
   struct Known {
     BatchRow row;
     TreePart part;                 ///< the records that lived before, or that were written
-    std::set<std::uint32_t> live;  ///< places of those that live now
+    std::bitset<batch_records_max> live;  ///< places of those that live now
     std::size_t octets = 0;        ///< of the records of an open one
     bool is_kept = false;          ///< it is open, or its records are not all in yet
   };

@@ -42,7 +42,7 @@ SharedBatch::SetResult SharedBatch::add(SegmentNumber segment, BytesView content
   }
   delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
   known_element_ = element;
-  change(segment, delta, {});
+  change(segment, delta, RecordHashes(delta.live), {});
   known_element_.reset();
   return {element, !observed.empty()};
 }
@@ -61,7 +61,7 @@ SharedBatch::SetResult SharedBatch::revise(SegmentNumber segment, const ElementI
     if (!planted(Bug::revise_keeps_old)) delta.context.insert(earlier.dot);
   }
   delta.live.emplace(dot, encode(SetRecord{stamp({}), copy_of(content), copy_of(meta)}));
-  change(segment, delta, {});
+  change(segment, delta, RecordHashes(delta.live), {});
   return {element, existing};
 }
 
@@ -74,7 +74,7 @@ void SharedBatch::remove(SegmentNumber segment, const ElementId& element) {
     delta.context.insert(dot.dot);
     if (planted(Bug::remove_one_dot)) break;
   }
-  change(segment, delta, {});
+  change(segment, delta, RecordHashes(delta.live), {});
 }
 
 bool SharedBatch::put(SegmentNumber segment, std::string_view key,
@@ -95,14 +95,14 @@ bool SharedBatch::put(SegmentNumber segment, std::string_view key,
   const Dot dot = next_dot(segment);
   delta.context.insert(dot);
   delta.live.emplace(dot, encode(MapRecord{stamp(after), std::string(key), value}));
-  change(segment, delta, {});
+  change(segment, delta, RecordHashes(delta.live), {});
   return had_value;
 }
 
 // ---------------------------------------------------------------- joins
 
 Applied SharedBatch::join_admitted(SegmentNumber segment, const Delta& delta, const Authors& authors,
-                                   const BatchParts& batches, const StoreId& origin) {
+                                   const BatchParts& batches, const CheckedDelta& checked, const StoreId& origin) {
   for (const auto& [actor, claim] : authors) {
     const InstanceId& author = planted(Bug::author_is_receiver) ? store_.instance() : claim.author;
     (void)claimed_index(actor, ActorClaim(author, claim.nonce));
@@ -115,7 +115,7 @@ Applied SharedBatch::join_admitted(SegmentNumber segment, const Delta& delta, co
   }
   const std::optional<ActorId> own = store_.live_actor(quarantines());
   const bool is_told_news = own && is_news(segment, *own, delta.context.of(*own));
-  Applied applied = change(segment, delta, origin, bring(segment, delta, batches));
+  Applied applied = change(segment, delta, checked.hashes, origin, bring(segment, batches, checked.hashes));
   batches_.settle();
   if (segment == store_.number(std::string(registry_name))) batches_.put_settled();  // it is read again at once
   const bool is_contradicted =
@@ -135,10 +135,10 @@ bool SharedBatch::is_news(SegmentNumber segment, const ActorId& actor, const Ran
   return !index || !context(segment, *index, actor).row.covered.contains(counters);
 }
 
-Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const StoreId& origin,
-                            const BatchPlaces& places) {
+Applied SharedBatch::change(SegmentNumber segment, const Delta& delta, const RecordHashes& hashes,
+                            const StoreId& origin, const BatchPlaces& places) {
   SegmentDots dots(*this, segment, origin, &places);
-  Applied applied = apply(dots, delta);
+  Applied applied = apply(dots, delta, hashes);
   const StoreId& from = planted(Bug::origin_not_journalled) ? StoreId{} : origin;
   if (!applied.changed.empty()) changed_[{segment, from}].insert(applied.changed);
   return applied;
@@ -165,7 +165,7 @@ std::uint64_t SharedBatch::confirm_removal(const HeldItem& removal) {
     if (!held.empty()) delta.context.insert(actor, held);
   }
   release(removal.sequence);
-  return change(removal.row.segment, delta, {}).dropped;
+  return change(removal.row.segment, delta, {}, {}).dropped;
 }
 
 void SharedBatch::set_position(SegmentNumber segment, const StoreId& peer,

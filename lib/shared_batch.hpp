@@ -52,6 +52,10 @@ class SharedBatch {
   Applied join(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
                const StoreId& origin, const InstanceId& peer = {});
 
+  /// The same with what `check` has made of it, by the store's registry then or now.
+  Applied join(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
+               const CheckedDelta& checked, const StoreId& origin, const InstanceId& peer);
+
   /// Records that joins have left out, since this was asked last.
   struct LeftOut {
     std::uint64_t refused = 0;
@@ -139,14 +143,15 @@ class SharedBatch {
   void index_fresh();
   Hlc stamp(Hlc after);
   bool is_news(SegmentNumber segment, const ActorId& actor, const RangeSet& counters);
-  Applied change(SegmentNumber segment, const Delta& delta, const StoreId& origin, const BatchPlaces& places = {});
+  Applied change(SegmentNumber segment, const Delta& delta, const RecordHashes& hashes, const StoreId& origin,
+                 const BatchPlaces& places = {});
   Applied join_admitted(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
-                        const StoreId& origin);
+                        const CheckedDelta& checked, const StoreId& origin);
   Authors with_known(const Delta& delta, const Authors& authors) const;
   void require_right(SegmentNumber segment);
   bool put_governed(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
   void number_actors_of(const BatchPart& part);
-  BatchPlaces bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches);
+  BatchPlaces bring(SegmentNumber segment, const BatchParts& batches, const RecordHashes& hashes);
   void write_journal(SegmentNumber number, const StoreId& origin, const Context& changed);
   void trim_journal(SegmentNumber number, SegmentCache& cache);
 

@@ -62,15 +62,23 @@ void SharedBatch::require_right(SegmentNumber segment) {
 
 Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors,
                           const BatchParts& batches, const StoreId& origin, const InstanceId& peer) {
+  const CheckedDelta checked = check(registry(), store_.place(segment), delta, authors, batches);
+  return join(segment, delta, authors, batches, checked, origin, peer);
+}
+
+Applied SharedBatch::join(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
+                          const CheckedDelta& checked, const StoreId& origin, const InstanceId& peer) {
   const Registry* registry = this->registry();
-  if (registry == nullptr) return join_admitted(segment, delta, authors, batches, origin);
+  if (registry == nullptr) return join_admitted(segment, delta, authors, batches, checked, origin);
   const AdmissionPlace place = store_.place(segment);
   const bool may_remove = registry->may(peer, place.segment, Permissions::write);
-  AdmittedDelta admitted = admit(*registry, place, delta, with_known(delta, authors), batches, may_remove);
+  const AdmittedDelta admitted =
+      admit(*registry, place, delta, with_known(delta, authors), batches, checked, may_remove);
+  if (admitted.is_whole) return join_admitted(segment, delta, admitted.authors, batches, checked, origin);
   left_out_.refused += admitted.refused;
   left_out_.parked += admitted.parked;
-  if (left_out_.reason.empty()) left_out_.reason = std::move(admitted.reason);
-  return join_admitted(segment, admitted.delta, admitted.authors, admitted.batches, origin);
+  if (left_out_.reason.empty()) left_out_.reason = admitted.reason;
+  return join_admitted(segment, admitted.delta, admitted.authors, admitted.batches, checked, origin);
 }
 
 // What is dropped because it does not live at a peer comes without claims: the actors are known.
@@ -93,13 +101,13 @@ void SharedBatch::number_actors_of(const BatchPart& part) {
 }
 
 // Enters the batches that come with a delta.
-BatchPlaces SharedBatch::bring(SegmentNumber segment, const Delta& delta, const BatchParts& batches) {
+BatchPlaces SharedBatch::bring(SegmentNumber segment, const BatchParts& batches, const RecordHashes& hashes) {
   BatchPlaces places;
   for (const auto& [actor, parts] : batches) {
     const ActorIndex index = find_actor(actor).value();
     for (const BatchPart& part : parts) {
       number_actors_of(part);
-      const TreePart records = records_of(actor, part, delta.live);
+      const TreePart records = records_of(actor, part, hashes);
       const auto variant = batches_.bring(segment, index, part, records);
       if (!variant) continue;
       for (const TreeLeaf& leaf : records.there) {
@@ -136,7 +144,7 @@ bool SharedBatch::put_governed(SegmentNumber segment, std::string_view key, cons
   Delta delta;
   delta.context.insert(dot);
   delta.live.emplace(dot, encode(MapRecord{stamp(after), std::string(key), value}));
-  change(segment, delta, {});
+  change(segment, delta, RecordHashes(delta.live), {});
   batches_.close(segment, find_actor(dot.actor).value());
   return had_value;
 }

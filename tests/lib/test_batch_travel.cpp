@@ -129,7 +129,7 @@ TEST_CASE("an author who signs two contents of a dot has two batches, and each s
   second.delta.live.at({actor, 2}) = encode(other);
   BatchPart& part = second.batches.at(actor)[0];
   const auto header = batch_of(author.shared.identity().federation, set_segment, second.authors.at(actor), actor, part,
-                               records_of(actor, part, second.delta.live));
+                               records_of(actor, part, RecordHashes(second.delta.live)));
   REQUIRE(header);
   part.signature = author.shared.signing_key().sign(batch_domain, encode(*header));
 

@@ -130,7 +130,9 @@ Apply World::as_hostile_is_admitted(const Judgement& now, const Apply& change, s
   }
   const Registry product(*replicas_[0]->root, rights->log);
   const AdmissionPlace place{federation_of(*replicas_[0]->root), name, is_governed};
-  const AdmittedDelta let_in = admit(product, place, change.delta, authors, change.batches, may_remove);
+  const CheckedDelta checked = check(&product, place, change.delta, change.authors, change.batches);
+  AdmittedDelta let_in = admit(product, place, change.delta, authors, change.batches, checked, may_remove);
+  if (let_in.is_whole) let_in.delta = change.delta;
   left_out = let_in.refused + let_in.parked;
   Apply admitted = change;
   admitted.delta = let_in.delta;
@@ -192,7 +194,9 @@ bool World::is_void(const RightsView& rights, const std::string& segment, const 
 // What is shown is what lives and is not void; of a governed key, what no other that counts supersedes.
 void World::check_visible(Process& process) {
   const auto rights = rights_of(process.replica.shared);
-  for (const auto& [name, segment] : process.replica.shared.segments) {
+  for (const auto& each : process.replica.shared.segments) {
+    const std::string& name = each.first;
+    const SegmentModel& segment = each.second;
     const SegmentNumber number = process.shared.number(name);
     const bool is_governed = process.replica.table->find(name).governed;
     std::map<Bytes, std::set<Dot>> wanted;  // by content or key
@@ -209,7 +213,9 @@ void World::check_visible(Process& process) {
       if (is_governed) superseded[what].insert(signed_with(name, dot, record)->superseded);
     }
     process.shared.read([&](const SharedReader& reader) {
-      for (auto& [what, dots] : wanted) {
+      for (auto& of : wanted) {
+        const Bytes& what = of.first;
+        std::set<Dot>& dots = of.second;
         std::erase_if(dots, [&](const Dot& dot) { return superseded[what].contains(dot); });
         auto found = segment.kind == Kind::set ? reader.dots_of(number, element_of(name, what))
                                                : reader.dots_of(number, loam::text_of(what));
