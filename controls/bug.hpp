@@ -65,15 +65,11 @@ enum class Bug : std::uint8_t {
 
   signature_not_verified,        ///< what anybody says in another's name is let in
   right_not_asked,               ///< what an author had no right to write is let in
-  right_by_all_fences,           ///< what is let in depends on when fences became known
   removals_of_anybody,           ///< removals are believed of whoever may only read
   void_records_shown,            ///< what a fence makes void is shown
-  void_grants_count,             ///< and what was written by whom a void assignment let in
   rights_not_reviewed,           ///< a conversation goes on although its rights are gone
   key_not_reviewed,              ///< who is revoked between its hello and its proof is let in
   position_past_left_out,        ///< a position stands for parts of which something was left out
-  batch_of_two_frontiers,        ///< what is written after a change of the registry says that it was before
-  fence_without_own_commit,      ///< a revocation does not see what came with its own commit
 };
 
 }  // namespace loam

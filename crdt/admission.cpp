@@ -107,8 +107,7 @@ std::optional<bool> may_write(const Registry& registry, const AdmissionPlace& pl
                               const std::vector<Dot>& frontier) {
   if (place.segment == registry_name) return registry.was_governor(author, frontier);
   for (const std::uint8_t letter : letters_of(place)) {
-    const auto might = planted(Bug::right_by_all_fences) ? registry.might_still(author, place.segment, letter, frontier)
-                                                         : registry.might(author, place.segment, letter, frontier);
+    const auto might = registry.might(author, place.segment, letter, frontier);
     if (might != false) return might;
   }
   return false;
@@ -118,7 +117,7 @@ bool is_void(const Registry& registry, const AdmissionPlace& place, const Instan
              const std::vector<Dot>& frontier) {
   if (place.segment == registry_name) return !registry.is_in_force(dot);
   if (registry.is_fenced(author, place.segment, dot)) return true;
-  if (!registry.has_void_assignments() || planted(Bug::void_grants_count)) return false;
+  if (!registry.has_void_assignments()) return false;
   const auto letters = letters_of(place);
   return std::none_of(letters.begin(), letters.end(), [&](std::uint8_t letter) {
     return registry.might_still(author, place.segment, letter, frontier) == true;

@@ -5,7 +5,6 @@
 #include "lib/governed.hpp"
 #include "lib/shared_batch.hpp"
 #include "lib/shared_store.hpp"
-#include "planted.hpp"
 
 namespace loam {
 
@@ -33,9 +32,7 @@ Fence SharedBatch::fence_of(const InstanceId& instance) {
     if (row.author != instance) continue;
     const ActorIndex index = load_u32(cursor.key().data());
     for (const SegmentNumber number : store_.numbers()) {
-      const RangeSet covered = planted(Bug::fence_without_own_commit)
-                                   ? reader_.context(number, index).value_or(ContextRow{}).covered
-                                   : context(number, index, row.id).row.covered;
+      const RangeSet& covered = context(number, index, row.id).row.covered;
       if (!covered.empty()) fence[store_.name(number)].insert(row.id, covered);
     }
   }

@@ -337,5 +337,42 @@ TEST_CASE("what somebody wrote whom a revoked governor let in unseen is the same
   }
 }
 
+TEST_CASE("what is written after a change of the registry in the same commit says that its author had seen it") {
+  Realm realm;
+  InstanceEntry entry{.name = "name", .key = signing_key(2).public_key(), .endpoints = {}, .role = InstanceRole::member,
+                      .permissions = {}, .fence = {}};
+  realm.founder.write([&](SharedBatch& batch) {
+    batch.add(realm.founder.set, test::content_of("before"), test::meta_of(""));
+    batch.put(realm.founder.shared.number(std::string(registry_name)), instance_of(entry.key).text(), encode(entry));
+    batch.add(realm.founder.set, test::content_of("after"), test::meta_of(""));
+  });
+  std::vector<Batch> of_lessons;
+  for (const auto& found : realm.founder.batches()) {
+    if (found.batch->segment == set_segment) of_lessons.push_back(*found.batch);
+  }
+  REQUIRE(of_lessons.size() == 2);
+  CHECK(of_lessons[0].frontier != of_lessons[1].frontier);
+  CHECK(of_lessons[1].frontier == realm.founder.shared.registry()->frontier());
+  CHECK(realm.founder.is_sound());
+}
+
+TEST_CASE("a revocation has seen what came with its own commit") {
+  Realm realm;
+  SignedStore other(signing_key(2), realm.root);
+  realm.admit(realm.founder, signing_key(2), {"rw", ""});
+  pull(other, realm.founder, std::string(registry_name));
+  other.add(3);
+  const InstanceId id = instance_of(signing_key(2).public_key());
+  Fence fence;
+  realm.founder.write([&](SharedBatch& batch) {
+    for (const DeltaFrame& frame : all_of(other, set_segment)) {
+      (void)batch.join(realm.founder.set, frame.delta, frame.authors, frame.batches, id_of<StoreId>(5), id);
+    }
+    fence = batch.fence_of(id);
+  });
+  REQUIRE(fence.contains(set_segment));
+  CHECK(fence.at(set_segment).count() == 3);
+}
+
 }  // namespace
 }  // namespace loam
