@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "bench/attacker.hpp"
 #include "bench/child.hpp"
 #include "bench/corpus.hpp"
 #include "bench/federation.hpp"
@@ -93,18 +94,22 @@ std::map<std::string, std::int64_t> times_of(Lines& lines) {
   return times;
 }
 
-// How long until a write is seen in another process, at a steady rate. The time before the call of
-// the writer counts, so its own commit does too.
-void visible(Run& run) {
-  const std::size_t records = run.size(3'000, 60);
-  constexpr std::size_t per_second = 500;
+// How long until a write is seen in another process, at a steady rate, while somebody troubles the port. The time before
+// the call of the writer counts, so its own commit does too.
+void visible_under(Run& run, bench::Attack how, const std::string& name, std::size_t records, std::size_t per_second) {
   const auto writer_dir = run.fresh();
   const auto reader_dir = run.fresh();
   bench::found({{writer_dir, "writer"}, {reader_dir, "reader"}});
   bench::Child reading([&](Lines& lines) { reader(reader_dir, records, lines); });
+  bench::Child attacking([&](Lines& lines) {
+    const auto port = static_cast<std::uint16_t>(std::stoul(lines.hear()));
+    bench::attack(how, port, lines);
+  });
   auto memory = open(writer_dir, "writer");
-  reading.lines().say("ws://" + memory.serve({.listen = "127.0.0.1:0", .dial_known = false}));
+  const std::string address = memory.serve({.listen = "127.0.0.1:0", .dial_known = false});
+  reading.lines().say("ws://" + address);
   (void)reading.lines().hear();
+  attacking.lines().say(address.substr(address.rfind(':') + 1));
   const bench::Corpus corpus(1);
   std::map<std::string, std::int64_t> written;
   std::vector<double> commits;
@@ -112,6 +117,7 @@ void visible(Run& run) {
   for (std::size_t i = 0; i < records; ++i) {
     std::this_thread::sleep_until(due);
     due += std::chrono::microseconds(1'000'000 / per_second);
+    run.progress(name, i, records);
     const auto packet = corpus.packet(i);
     const std::int64_t begun = now_ns();
     written[memory.write(packet).id] = begun;
@@ -122,13 +128,27 @@ void visible(Run& run) {
   for (const auto& [id, begun] : written) {
     waited.push_back(static_cast<double>(seen.at(id) - begun) / 1e3);
   }
-  run.report({"live/visible",
+  attacking.lines().say("enough");
+  const auto opened = std::stoull(attacking.lines().hear());
+  run.report({name,
               {{"records", records}, {"per_s", per_second}},
               {{"p50_us", bench::percentile(waited, 0.5)},
                {"p99_us", bench::percentile(waited, 0.99)},
                {"commit_p50_us", bench::percentile(commits, 0.5)},
-               {"commit_p99_us", bench::percentile(commits, 0.99)}},
+               {"commit_p99_us", bench::percentile(commits, 0.99)},
+               {"connections_attacking", static_cast<double>(opened)},
+               {"resident_mib", static_cast<double>(bench::memory_of(::getpid()).resident) / (1 << 20)}},
               std::to_string(waited.size())});
+}
+
+void visible(Run& run) { visible_under(run, bench::Attack::none, "live/visible", run.size(3'000, 60), 500); }
+
+// The same while strangers do what they can.
+void attacked(Run& run) {
+  for (const auto how : {bench::Attack::none, bench::Attack::silent, bench::Attack::dripping, bench::Attack::passing,
+                         bench::Attack::pings, bench::Attack::garbage}) {
+    visible_under(run, how, std::string("live/attacked_") + bench::name_of(how), run.size(2'000, 40), 200);
+  }
 }
 
 // As fast as it goes from one instance over a hub to another.
@@ -171,5 +191,5 @@ void flood(Run& run) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return bench::run_parts(argc, argv, "loam", {{"visible", visible}, {"flood", flood}});
+  return bench::run_parts(argc, argv, "loam", {{"visible", visible}, {"attacked", attacked}, {"flood", flood}});
 }

@@ -145,6 +145,10 @@ def goals(samples):
     row("P7", "p99 ≤ Redis's p99 + 3 × a commit's p99",
         {"p99 µs": m("live/visible", "p99_us"), "Redis": m("live/visible", "p99_us", "redis"),
          "commit": m("live/visible", "commit_p99_us")}, lambda a, b, c: a <= b + 3 * c)
+    for how in ("silent", "dripping", "passing", "pings", "garbage"):
+        row("trust", f"p99 while strangers trouble the port ≤ 2 × without, resident ≤ 256 MiB: {how}",
+            {"p99 µs": m(f"live/attacked_{how}", "p99_us"), "without": m("live/attacked_none", "p99_us"),
+             "MiB": m(f"live/attacked_{how}", "resident_mib")}, lambda a, b, r: a <= 2 * b and r <= 256)
     row("P8", "flood over a hub ≥ Redis", {"per s": m("live/flood", "per_s"), "Redis": m("live/flood", "per_s", "redis")},
         lambda a, b: a >= b)
     row("P9", "open 10^6 ≤ 10 ms, as 10^4",
