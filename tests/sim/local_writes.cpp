@@ -395,7 +395,9 @@ void World::erase(Process& process, Gen& gen) {
   Effect effect = [this, segment, key](Judgement& now) -> std::optional<ErrorCode> {
     const SegmentModel& held = now.shared.segments.at(segment);
     if (const auto denied = denial(now, segment)) return denied;
-    if (!has_value(held, key)) return ErrorCode::not_found;
+    const bool is_governed = has_trust() && now.process.replica.table->find(segment).governed;
+    const bool is_there = is_governed ? has_standing_value(now.shared, segment, key) : has_value(held, key);
+    if (!is_there) return ErrorCode::not_found;
     write_record(now, segment, dots_with_key(held, key), encode(MapRecord{{}, key, std::nullopt}));
     return std::nullopt;
   };

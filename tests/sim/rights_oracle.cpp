@@ -191,6 +191,23 @@ bool World::is_void(const RightsView& rights, const std::string& segment, const 
          !may_write(oracle, said.author, segment, said.frontier, true);
 }
 
+// Whether a governed key has a value: the newest of what counts and is superseded by nothing that counts says so.
+bool World::has_standing_value(const StoreModel& store, const std::string& name, const std::string& key) {
+  const auto rights = rights_of(store);
+  const SegmentModel& segment = store.segments.at(name);
+  SegmentModel counting{segment.kind, {}, {}};
+  Context superseded;
+  for (const Dot& dot : dots_with_key(segment, key)) {
+    const Bytes& record = segment.live.at(dot);
+    if (is_void(*rights, name, dot, record)) continue;
+    counting.live.emplace(dot, record);
+    superseded.insert(signed_with(name, dot, record)->superseded);
+  }
+  std::erase_if(counting.live, [&](const auto& each) { return superseded.contains(each.first); });
+  const auto winner = winner_of(counting, key);
+  return winner && decode_map_record(counting.live.at(*winner)).value;
+}
+
 // What is shown is what lives and is not void; of a governed key, what no other that counts supersedes.
 void World::check_visible(Process& process) {
   const auto rights = rights_of(process.replica.shared);

@@ -146,6 +146,7 @@ class World {
   void check_egress(const Link& link, int side, const std::string& segment);
   void check_refusal(const Link& link, int side);
   bool is_void(const RightsView& rights, const std::string& segment, const Dot& dot, BytesView record) const;
+  bool has_standing_value(const StoreModel& store, const std::string& segment, const std::string& key);
   void check_visible(Process& process);
 
   // forging.cpp
