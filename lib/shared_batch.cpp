@@ -117,7 +117,7 @@ Applied SharedBatch::join_admitted(SegmentNumber segment, const Delta& delta, co
   const bool is_told_news = own && is_news(segment, *own, delta.context.of(*own));
   Applied applied = change(segment, delta, checked.hashes, origin, bring(segment, batches, checked.hashes));
   batches_.settle();
-  if (segment == store_.number(std::string(registry_name))) batches_.put_settled();  // it is read again at once
+  if (store_.place(segment).is_governed) batches_.put_settled();  // what stands is asked by their rows, maybe at once
   const bool is_contradicted =
       own && std::any_of(applied.equivocated.begin(), applied.equivocated.end(),
                          [&](const Dot& dot) { return dot.actor == *own; });

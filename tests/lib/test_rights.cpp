@@ -374,5 +374,22 @@ TEST_CASE("a revocation has seen what came with its own commit") {
   CHECK(fence.at(set_segment).count() == 3);
 }
 
+TEST_CASE("a rule that came with the same commit has a value, and can be erased") {
+  Realm realm;
+  SignedStore other(signing_key(2), realm.root);
+  realm.admit(realm.founder, signing_key(2), {"rw", "rwtl"});
+  pull(other, realm.founder, std::string(registry_name));
+  put_rule(other, "deploy", "ask");
+  const SegmentNumber number = realm.founder.shared.number(rules);
+  realm.founder.write([&](SharedBatch& batch) {
+    for (const DeltaFrame& frame : all_of(other, rules)) {
+      (void)batch.join(number, frame.delta, frame.authors, frame.batches, id_of<StoreId>(5),
+                       instance_of(signing_key(2).public_key()));
+    }
+    CHECK(batch.put(number, "deploy", std::nullopt));
+  });
+  CHECK(rule(realm.founder, "deploy") == "- ");
+}
+
 }  // namespace
 }  // namespace loam
