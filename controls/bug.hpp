@@ -6,7 +6,8 @@ namespace loam {
 
 /// Mistakes that a build with -Dplanted_bugs=true can make on demand, one at a time, so that the
 /// tests show that they would notice. Each is a rule of docs/SEMANTICS.md, docs/STORAGE.md,
-/// docs/WIRE.md or docs/SECURITY.md, broken. In any other build `planted` is false at compile time, and nothing of this is left.
+/// docs/WIRE.md or docs/SECURITY.md, broken. In any other build `planted` is false at compile time, and
+/// nothing of this is left.
 enum class Bug : std::uint8_t {
   none,
   reused_actor,                  ///< every session of an instance writes under one actor

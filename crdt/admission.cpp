@@ -25,10 +25,14 @@ Admission decide(const Registry& registry, const AdmissionPlace& place, const Ba
   return refuse(ErrorCode::denied, "instance " + author.text() + " had no right to write " + place.segment);
 }
 
+// Looks again only where the key was not known when it was checked.
+bool is_signed(const PublicKey& key, const Batch& batch, const Signature& signature, const CheckedDelta::Part& checked) {
+  return checked.key == key ? checked.is_signed : is_signed_by(key, {encode(batch), signature});
+}
+
 // All but whether the records are those of the root.
 Admission admit_header(const Registry& registry, const AdmissionPlace& place, const Batch& batch,
-                       const Signature& signature, std::size_t records,
-                       const std::optional<PublicKey>& signed_by = std::nullopt) {
+                       const Signature& signature, std::size_t records, const CheckedDelta::Part& checked = {}) {
   if (batch.federation != place.federation) return refuse(ErrorCode::untrusted, "of another federation");
   if (batch.segment != place.segment) return refuse(ErrorCode::untrusted, "of another segment");
   if (!place.is_governed && !batch.superseded.empty()) {
@@ -40,8 +44,7 @@ Admission admit_header(const Registry& registry, const AdmissionPlace& place, co
   const auto key = registry.key_of(batch.claim.author);
   // Whoever is not named here may be named by assignments that are still to come.
   if (!key) return {Verdict::parked, ErrorCode::untrusted, "instance " + batch.claim.author.text() + " is not known"};
-  const bool is_verified = signed_by == key || planted(Bug::signature_not_verified);
-  if (!is_verified && !is_signed_by(*key, {encode(batch), signature})) {
+  if (!is_signed(*key, batch, signature, checked) && !planted(Bug::signature_not_verified)) {
     return refuse(ErrorCode::untrusted, "its signature is not its author's");
   }
   return decide(registry, place, batch);
@@ -60,8 +63,8 @@ std::vector<RegistryAssignment> signed_assignments(const Registry& registry, con
                                                    const CheckedDelta& checked) {
   struct Candidate {
     RegistryAssignment assignment;
-    SignedBatch sealed;
-    std::optional<PublicKey> signed_by;
+    const BatchPart& part;
+    const CheckedDelta::Part& checked;
   };
   std::vector<Candidate> candidates;
   std::map<InstanceId, PublicKey> keys;
@@ -77,7 +80,7 @@ std::vector<RegistryAssignment> signed_assignments(const Registry& registry, con
         auto made = assignment_of(dot, claim->second.author, delta.live.at(dot), part.frontier, part.superseded);
         if (!made) continue;
         keys.emplace(instance_of(made->entry.key), made->entry.key);
-        candidates.push_back({std::move(*made), {encode(*known.batch), part.signature}, known.signed_by});
+        candidates.push_back({std::move(*made), part, known});
       }
     }
   }
@@ -85,8 +88,8 @@ std::vector<RegistryAssignment> signed_assignments(const Registry& registry, con
   for (Candidate& candidate : candidates) {
     auto key = registry.key_of(candidate.assignment.author);
     if (const auto named = keys.find(candidate.assignment.author); !key && named != keys.end()) key = named->second;
-    const bool is_signed = key && (candidate.signed_by == key || is_signed_by(*key, candidate.sealed));
-    if (is_signed) assignments.push_back(std::move(candidate.assignment));
+    const auto& [assignment, part, of] = candidate;
+    if (key && is_signed(*key, *of.batch, part.signature, of)) assignments.push_back(assignment);
   }
   return assignments;
 }
@@ -149,7 +152,9 @@ CheckedDelta check(const Registry* registry, const AdmissionPlace& place, const 
       made.records = records_of(actor, part, checked.hashes);
       if (!is_claimed || registry == nullptr) continue;
       made.batch = batch_of(place.federation, place.segment, claim->second, actor, part, made.records);
-      if (made.batch && key && is_signed_by(*key, {encode(*made.batch), part.signature})) made.signed_by = key;
+      if (!made.batch || !key) continue;
+      made.key = key;
+      made.is_signed = is_signed_by(*key, {encode(*made.batch), part.signature});
     }
   }
   return checked;
@@ -176,7 +181,7 @@ AdmittedDelta admit(const Registry& known, const AdmissionPlace& place, const De
       const BatchPart& part = parts[i];
       const CheckedDelta::Part& made = checked.parts.at(actor)[i];
       const Admission admission =
-          made.batch ? admit_header(registry, place, *made.batch, part.signature, made.records.there.size(), made.signed_by)
+          made.batch ? admit_header(registry, place, *made.batch, part.signature, made.records.there.size(), made)
                      : refuse(ErrorCode::untrusted, "its records are not those that were signed");
       left_out = left_out.minus(part.here);
       if (admission) {

@@ -52,8 +52,9 @@ bool is_void(const Registry& registry, const AdmissionPlace& place, const Instan
 struct CheckedDelta {
   struct Part {
     TreePart records;
-    std::optional<Batch> batch;          ///< what its author must have signed; absent: records and rest do not fit
-    std::optional<PublicKey> signed_by;  ///< whose signature it has; absent: nobody's who was known
+    std::optional<Batch> batch;    ///< what its author must have signed; absent: records and rest do not fit
+    std::optional<PublicKey> key;  ///< its author's, as far as it was known
+    bool is_signed = false;        ///< by the holder of that key
   };
   RecordHashes hashes;
   std::map<ActorId, std::vector<Part>> parts;  ///< as they stand in the delta's batches

@@ -40,12 +40,11 @@ const ContentHash& RecordHashes::at(const Dot& dot) const { return find(dot)->se
 std::vector<ContentHash> RecordHashes::at(const ActorId& actor, Range counters) const {
   std::vector<ContentHash> found;
   auto entry = find({actor, counters.first});
-  const auto count = static_cast<std::size_t>(counters.last - counters.first) + 1;
-  if (count > static_cast<std::size_t>(hashes_.end() - entry) || entry[static_cast<std::ptrdiff_t>(count) - 1].first != Dot{actor, counters.last}) {
-    throw std::out_of_range("a record that was not hashed");
+  for (std::uint64_t counter = counters.first; counter <= counters.last; ++counter, ++entry) {
+    const bool is_there = entry != hashes_.end() && entry->first == Dot{actor, counter};
+    if (!is_there) throw std::out_of_range("a record that was not hashed");
+    found.push_back(entry->second);
   }
-  found.reserve(count);
-  for (std::size_t i = 0; i < count; ++i, ++entry) found.push_back(entry->second);
   return found;
 }
 

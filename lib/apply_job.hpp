@@ -16,7 +16,9 @@ namespace loam {
 
 /// What of one peer's stream was not stored. Shared by the connection's jobs.
 struct StreamGaps {
-  std::atomic<std::uint64_t> refused_from = ~std::uint64_t{0};  ///< the lowest ticket refused whole; all ones: none was
+  /// The lowest ticket that was refused whole; all ones: none was. Any thread.
+  std::atomic<std::uint64_t> refused_from = ~std::uint64_t{0};
+
   /// The lowest ticket of a part of which something was not admitted, by segment. Writer thread only.
   std::map<SegmentNumber, std::uint64_t> left_out;
 };
@@ -35,9 +37,10 @@ class Refusals {
 
 /// The job that an Apply of a session stands for: joins the delta and stores the position, in one
 /// transaction. Once one part of a peer's stream was refused, nothing after it on that connection
-/// is stored: its position would claim the refused part. Once something of a segment was not admitted, no
-/// position of that segment is stored on that connection, so that the next conversation compares. `ended` is called once, as a job's `done`
-/// is, with how it ended. The store outlives the job.
+/// is stored: its position would claim the refused part. Once something of a segment was not
+/// admitted, no position of that segment is stored on that connection, so that the next conversation
+/// compares. `ended` is called once, as a job's `done` is, with how it ended. Verifies signatures, on
+/// the calling thread. The store outlives the job.
 Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
               std::shared_ptr<StreamGaps> gaps, std::function<void(ApplyOutcome)> ended);
 
