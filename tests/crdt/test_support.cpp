@@ -47,7 +47,7 @@ TEST_CASE("numbers stay in their range and reach its ends") {
 
 TEST_CASE("generated text is UTF-8 with characters of every length") {
   std::set<std::size_t> lengths;
-  test::forall("text", 2'000, [&](Gen& gen) {
+  test::forall("text", 4'000, [&](Gen& gen) {
     const std::string text = gen.text(1);
     lengths.insert(text.size());
     REQUIRE(loam::is_utf8(text));
@@ -59,7 +59,7 @@ TEST_CASE("generated text is UTF-8 with characters of every length") {
 
 TEST_CASE("generated values are of every type") {
   std::set<std::size_t> types;
-  test::forall("value types", 2'000, [&](Gen& gen) {
+  test::forall("value types", 4'000, [&](Gen& gen) {
     const loam::Value value = gen.value(2);
     types.insert(value.data.index());
     loam::check_canonical(loam::encode(value));

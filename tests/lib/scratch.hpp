@@ -36,8 +36,11 @@ class Scratch {
 };
 
 inline std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in) return {};
+  std::string content(static_cast<std::size_t>(in.tellg()), '\0');
+  in.seekg(0).read(content.data(), static_cast<std::streamsize>(content.size()));
+  return content;
 }
 
 inline void write_file(const std::filesystem::path& path, const std::string& content) {
