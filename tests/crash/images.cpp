@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/verify_walk.hpp"
 #include "tests/lib/scratch.hpp"
 #include "tests/lib/store_walk.hpp"
 
@@ -9,6 +10,7 @@ namespace loam::test {
 namespace {
 
 constexpr int steps_of_recording = 60;
+constexpr std::uint64_t signed_every = 8;  // images, of one
 constexpr std::int64_t now_ms = 2'000'000;
 
 std::uint64_t mixed(std::uint64_t seed, std::uint64_t number) { return Gen(seed + number).bits(); }
@@ -52,21 +54,32 @@ class SharedImage {
  public:
   explicit SharedImage(const std::filesystem::path& dir) : dir_(dir) { open(); }
 
-  std::string check(const std::vector<SharedState>& states, Allowed& allowed) {
-    if (std::string what = walk(*store_); !what.empty()) return what;
+  /// `deep`: also what is signed, which takes as long as all else.
+  std::string check(const std::vector<SharedState>& states, Allowed& allowed, bool deep) {
+    if (std::string what = walk_all(*store_, deep); !what.empty()) return what;
     const SharedState found = read_state(*store_);
     if (std::string what = find_state(found, states, allowed); !what.empty()) return what;
     commit(*store_, {{.kind = Action::Kind::add, .name = "after the crash"}}, now_ms);
     store_.reset();
     open();
-    if (const std::string what = walk(*store_); !what.empty()) return "after a write: " + what;
+    if (const std::string what = walk_all(*store_, deep); !what.empty()) return "after a write: " + what;
     return has_one_more(found, read_state(*store_));
   }
 
  private:
   void open() {
     store_ = std::make_unique<SharedStore>(dir_, segments_, crash_config(), own_instance(),
-                                           StoreIdentity{"alpha", id_of<FederationId>(9)});
+                                           StoreIdentity{"alpha", id_of<FederationId>(9)}, own_key());
+  }
+
+  // All rows of one state: those of the batches and their signatures too.
+  static std::string walk_all(const SharedStore& store, bool deep) {
+    std::string what = walk(store);
+    if (!deep) return what;
+    walk_shared(store, [&](const std::string& table, const std::string& text) {
+      if (what.empty()) what = table + ": " + text;
+    });
+    return what;
   }
 
   static std::string has_one_more(const SharedState& before, SharedState after) {
@@ -169,7 +182,7 @@ class Disk {
     try {
       SharedImage shared(dir_ / shared_name);
       Allowed& allowed = allowed_[shared_name];
-      std::string what = shared.check(recording_.shared, allowed);
+      std::string what = shared.check(recording_.shared, allowed, report.checked % signed_every == 0);
       if (!what.empty()) return what;
       report.ahead += allowed.found > allowed.acknowledged;
       return check_private(dir_ / private_name, recording_.priv, allowed_[private_name]);

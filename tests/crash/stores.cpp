@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "tests/lib/signed_store.hpp"
+
 namespace loam::test {
 namespace {
 
@@ -26,6 +28,11 @@ std::filesystem::path memory_directory() {
 
 InstanceId own_instance() { return id_of<InstanceId>(1); }
 
+SigningKey own_key() {
+  static const SigningKey key = signing_key(1);
+  return key;
+}
+
 Config crash_config() {
   Config config;
   config.journal_entries_max = 10;
@@ -36,7 +43,7 @@ Stores::Stores(const std::filesystem::path& dir, std::uint64_t octets_start)
     : shared_env(lmdb::Env::open(options(dir / shared_name, octets_start, shared_table_names()))),
       private_env(lmdb::Env::open(options(dir / private_name, octets_start, private_tables))),
       shared(dir / shared_name, segments, crash_config(), own_instance(),
-             StoreIdentity{"alpha", id_of<FederationId>(9)}),
+             StoreIdentity{"alpha", id_of<FederationId>(9)}, own_key()),
       priv(dir / private_name, segments, crash_config()) {}
 
 }  // namespace loam::test

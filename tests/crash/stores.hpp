@@ -19,8 +19,9 @@ inline const std::string private_name = "private";
 /// Where files live in memory, when the system has such a place: syncing them takes no time.
 std::filesystem::path memory_directory();
 
-/// The instance that writes.
+/// The instance that writes, and the key with which it signs.
 InstanceId own_instance();
+SigningKey own_key();
 
 /// The configuration of every store here: a short journal, so that it is trimmed.
 Config crash_config();
