@@ -19,6 +19,13 @@ using bench::seconds;
 constexpr const char* segment = "lessons_learned";
 constexpr std::size_t fill_batch = 1'000;
 
+// bench/unverified.cpp: a program in which every signature counts as its author's, for the difference.
+#ifdef LOAM_BENCH_UNVERIFIED
+constexpr bool verifies = false;
+#else
+constexpr bool verifies = true;
+#endif
+
 loam::Memory open(const std::filesystem::path& dir, const std::string& name) {
   return loam::Memory::open({.dir = dir, .name = name, .federation = {}, .log = {}, .now_ms = {}});
 }
@@ -32,11 +39,11 @@ std::pair<std::filesystem::path, std::filesystem::path> fresh_pair(Run& run) {
 
 // Receipts of what was written, in order.
 std::vector<std::string> fill(const Run& run, loam::Memory& memory, std::size_t records,
-                              std::uint64_t seed, std::uint64_t first = 0) {
+                              std::uint64_t seed, std::uint64_t first = 0, std::size_t batch = fill_batch) {
   const bench::Corpus corpus(seed);
   std::vector<std::string> ids;
-  for (std::size_t done = 0; done < records; done += fill_batch) {
-    const auto count = std::min(fill_batch, records - done);
+  for (std::size_t done = 0; done < records; done += batch) {
+    const auto count = std::min(batch, records - done);
     for (const auto& receipt : memory.write(corpus.packets(first + done, count))) {
       ids.push_back(receipt.id);
     }
@@ -63,11 +70,11 @@ double octets(const loam::PeerReport& report) {
 }
 
 // An instance that has nothing joins one that has all: two processes, durable at the receiver.
-void first_copy_of(Run& run, const char* name, std::size_t records) {
+void first_copy_of(Run& run, const char* name, std::size_t records, std::size_t batch = fill_batch) {
   const auto dirs = fresh_pair(run);
   bench::Child source([&](bench::Lines& lines) {
     auto memory = open(dirs.first, "one");
-    fill(run, memory, records, 3);
+    fill(run, memory, records, 3, 0, batch);
     lines.say(serve(memory));
     while (lines.hear() == "digest") lines.say(digest(memory));
   });
@@ -102,6 +109,9 @@ void first_copy(Run& run) {
 }
 void large_copy(Run& run) {
   first_copy_of(run, "sync/first_copy_1000000", run.size(1'000'000, 3'000));
+}
+void signed_copy(Run& run) {
+  first_copy_of(run, "sync/signed_copy_100000", run.size(100'000, 2'000), 100);
 }
 
 /// Two instances in this process that have the same records, and the first serves.
@@ -270,8 +280,10 @@ void many_actors(Run& run) { actors_of(run, "sync/actors_100000", run.size(100'0
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (!verifies) return bench::run_parts(argc, argv, "unverified", {{"signed_copy", signed_copy}});
   return bench::run_parts(argc, argv, "loam",
                           {{"first_copy", first_copy},
+                           {"signed_copy", signed_copy},
                            {"large_copy", large_copy},
                            {"catch_up", catch_up},
                            {"scattered", scattered},
