@@ -68,16 +68,6 @@ void Task::end(const std::exception_ptr& failure) {
   }
 }
 
-// On the calling thread, so that the writer thread does not wait for it. What fails here fails in the job again.
-std::optional<CheckedDelta> checked_here(const SharedStore& store, SegmentNumber segment, const Apply& change) {
-  if (change.delta.empty()) return std::nullopt;
-  try {
-    return check(store.registry().get(), store.place(segment), change.delta, change.authors, change.batches);
-  } catch (const std::exception&) {
-    return std::nullopt;
-  }
-}
-
 }  // namespace
 
 std::shared_ptr<StreamGaps> Refusals::of(const std::array<std::byte, 16>& nonce) {
@@ -86,12 +76,35 @@ std::shared_ptr<StreamGaps> Refusals::of(const std::array<std::byte, 16>& nonce)
   return gaps;
 }
 
-Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
+CheckedApply check_apply(const SharedStore& store, Apply change) {
+  CheckedApply apply{std::move(change), std::nullopt};
+  if (apply.change.delta.empty()) return apply;
+  try {
+    const AdmissionPlace place = store.place(store.number(apply.change.segment));
+    apply.checked = check(store.registry().get(), place, apply.change.delta, apply.change.authors, apply.change.batches);
+  } catch (const std::exception&) {
+  }
+  return apply;
+}
+
+std::map<InstanceId, std::uint64_t> signed_batches(const CheckedApply& apply) {
+  std::map<InstanceId, std::uint64_t> batches;
+  if (!apply.checked) return batches;
+  for (const auto& [actor, parts] : apply.checked->parts) {
+    const auto claim = apply.change.authors.find(actor);
+    const auto are_signed = std::count_if(parts.begin(), parts.end(), [](const auto& part) { return part.is_signed; });
+    if (claim != apply.change.authors.end() && are_signed > 0) {
+      batches[claim->second.author] += static_cast<std::uint64_t>(are_signed);
+    }
+  }
+  return batches;
+}
+
+Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, CheckedApply apply,
               std::shared_ptr<StreamGaps> gaps, std::function<void(ApplyOutcome)> ended) {
-  const SegmentNumber segment = store.number(change.segment);
-  auto checked = checked_here(store, segment, change);
-  const auto task = std::make_shared<Task>(
-      Task{std::move(change), peer, instance, segment, std::move(gaps), std::move(checked), {}});
+  const SegmentNumber segment = store.number(apply.change.segment);
+  const auto task = std::make_shared<Task>(Task{std::move(apply.change), peer, instance, segment, std::move(gaps),
+                                                std::move(apply.checked), {}});
   Job job;
   job.lazy = task->change.delta.empty();
   for (const auto& [dot, record] : task->change.delta.live) job.octets += record.size() + 64;

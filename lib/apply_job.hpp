@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "crdt/admission.hpp"
 #include "lib/job.hpp"
 #include "lib/rows.hpp"
 #include "transport/session.hpp"
@@ -35,13 +36,25 @@ class Refusals {
   std::map<std::array<std::byte, 16>, std::shared_ptr<StreamGaps>> known_;
 };
 
+/// An Apply of a session, and what follows of what is signed in it.
+struct CheckedApply {
+  Apply change;
+  std::optional<CheckedDelta> checked;  ///< absent: that failed, or there is nothing to check
+};
+
+/// Verifies its signatures: on the calling thread, so that the writer thread does not wait for it. Throws nothing: what
+/// fails here fails in the job again.
+CheckedApply check_apply(const SharedStore& store, Apply change);
+
+/// How many batches each author has signed in it.
+std::map<InstanceId, std::uint64_t> signed_batches(const CheckedApply& apply);
+
 /// The job that an Apply of a session stands for: joins the delta and stores the position, in one
 /// transaction. Once one part of a peer's stream was refused, nothing after it on that connection
 /// is stored: its position would claim the refused part. Once something of a segment was not
 /// admitted, no position of that segment is stored on that connection, so that the next conversation
-/// compares. `ended` is called once, as a job's `done` is, with how it ended. Verifies signatures, on
-/// the calling thread. The store outlives the job.
-Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, Apply change,
+/// compares. `ended` is called once, as a job's `done` is, with how it ended. The store outlives the job.
+Job apply_job(const SharedStore& store, const StoreId& peer, const InstanceId& instance, CheckedApply apply,
               std::shared_ptr<StreamGaps> gaps, std::function<void(ApplyOutcome)> ended);
 
 /// What the operator has to hear of how an Apply to the segment ended, whatever has become of its

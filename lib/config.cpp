@@ -20,6 +20,7 @@ constexpr std::uint64_t map_octets_least = std::uint64_t{1} << 20;
 constexpr std::uint64_t map_octets_greatest = std::uint64_t{1} << 46;  // of a 47-bit address space
 constexpr std::uint64_t journal_entries_greatest = 1'000'000'000;
 constexpr std::uint64_t removals_greatest = 1'000'000'000;
+constexpr std::uint64_t batches_greatest = 1'000'000;
 constexpr std::size_t config_octets_max = std::size_t{1} << 20;
 constexpr std::size_t endpoints_max = 1'024;
 constexpr std::size_t endpoint_octets_max = 1'024;
@@ -173,6 +174,10 @@ class Reader {
       } else if (key == "silent_removals_percent_max") {
         config.silent_removals_percent_max =
             number_of(entry, "sync.silent_removals_percent_max", {0, 100});
+      } else if (key == "author_batches_per_second") {
+        config.quota.per_second = number_of(entry, "sync.author_batches_per_second", {0, batches_greatest});
+      } else if (key == "author_batches_burst") {
+        config.quota.burst = number_of(entry, "sync.author_batches_burst", {1, batches_greatest});
       } else {
         unknown(key, "sync.");
       }
@@ -283,6 +288,11 @@ constexpr std::string_view default_config =
 # or so many in a hundred, are removed here too; more are kept until you confirm it.
 # silent_removals_max = 1000
 # silent_removals_percent_max = 1
+
+# What peers bring of one author in one segment: so many of its commits at once, then so many a second; the rest
+# waits at the peer. 0: as fast as it can be stored.
+# author_batches_per_second = 0
+# author_batches_burst = 500
 
 # Further segments. scope: "shared" (replicated) or "private" (stays here); kind: "set" (records) or
 # "map" (keys and values); governed: only a shared map can be.

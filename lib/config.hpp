@@ -6,6 +6,7 @@
 
 #include "lib/lmdb.hpp"
 #include "lib/segment.hpp"
+#include "lib/write_quota.hpp"
 #include "transport/endpoint.hpp"
 
 namespace loam {
@@ -17,11 +18,13 @@ struct Config {
   std::uint64_t map_octets_max = lmdb::map_octets_max;  ///< store.map_octets_max, at least 1 MiB
   std::uint64_t journal_entries_max = 100'000;          ///< store.journal_entries_max, per segment; 0: no journal
 
-
   /// sync.silent_removals_max and sync.silent_removals_percent_max: what a peer's silence may remove of
   /// a segment during one conversation, by the larger of the two; more waits to be confirmed.
   std::uint64_t silent_removals_max = 1'000;
   std::uint64_t silent_removals_percent_max = 1;
+
+  /// sync.author_batches_per_second and sync.author_batches_burst: what links may bring of one author in one segment.
+  QuotaLimits quota;
 
   /// limits and hosts: what a connection may take; lower than the defaults, or as they are.
   ListenLimits limits;

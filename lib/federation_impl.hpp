@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
 #include "lib/watch.hpp"
+#include "lib/write_quota.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/tls.hpp"
 
@@ -77,6 +79,8 @@ class Federation::Impl final : public LinkHost {
   void unwatch(std::uint64_t id);  ///< any thread
 
   // Links.
+  std::chrono::steady_clock::time_point wait_of(const CheckedApply& checked);
+  void release(const std::array<std::byte, 16>& nonce);
   void dial(const Address& address);
   void dial_known();
   void count_open();
@@ -98,6 +102,13 @@ class Federation::Impl final : public LinkHost {
   std::set<std::shared_ptr<Link>> links_;
   std::map<std::shared_ptr<Link>, std::function<void(const SessionReport&)>> rounds_;
   Refusals refusals_;
+  WriteQuota quota_;
+  /// Changes that wait for their authors' quota, by the nonce of the peer's hello.
+  struct Waiting {
+    std::deque<std::pair<std::chrono::steady_clock::time_point, Job>> jobs;
+    boost::asio::steady_timer timer;
+  };
+  std::map<std::array<std::byte, 16>, Waiting> waiting_;
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
   std::set<std::string> bad_endpoints_;
   std::set<std::string> unreached_;

@@ -60,9 +60,45 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
       done(outcome);
     });
   };
-  core_.queue.submit(apply_job(core_.shared, peer.store, peer.instance, std::move(change),
-                               refusals_.of(peer.nonce), std::move(ended)),
-                     CommitQueue::Full::accept);
+  CheckedApply checked = check_apply(core_.shared, std::move(change));
+  const auto until = wait_of(checked);
+  Job job = apply_job(core_.shared, peer.store, peer.instance, std::move(checked), refusals_.of(peer.nonce),
+                      std::move(ended));
+  if (until <= std::chrono::steady_clock::now() && !waiting_.contains(peer.nonce)) {
+    return core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  }
+  const auto [at, is_first] = waiting_.try_emplace(peer.nonce, Waiting{{}, net::steady_timer(loop_)});
+  at->second.jobs.emplace_back(until, std::move(job));
+  if (!is_first) return;
+  core_.log(LogLevel::warning, "link with " + peer.name + ": brings more of an author than sync.author_batches_per_second: it waits");
+  release(peer.nonce);
+}
+
+// Until when a change waits, for its authors' sake. What governors write never waits.
+std::chrono::steady_clock::time_point Federation::Impl::wait_of(const CheckedApply& checked) {
+  const auto now = std::chrono::duration_cast<WriteQuota::Time>(std::chrono::steady_clock::now().time_since_epoch());
+  WriteQuota::Time until = now;
+  if (checked.change.segment == registry_name) return std::chrono::steady_clock::time_point(now);
+  for (const auto& [author, batches] : signed_batches(checked)) {
+    until = std::max(until, quota_.take(core_.shared.number(checked.change.segment), author, batches, now));
+  }
+  return std::chrono::steady_clock::time_point(until);
+}
+
+// Stores what has waited long enough, in the order in which it came.
+void Federation::Impl::release(const std::array<std::byte, 16>& nonce) {
+  const auto at = waiting_.find(nonce);
+  if (at == waiting_.end()) return;
+  auto& [jobs, timer] = at->second;
+  while (!jobs.empty() && jobs.front().first <= std::chrono::steady_clock::now()) {
+    core_.queue.submit(std::move(jobs.front().second), CommitQueue::Full::accept);
+    jobs.pop_front();
+  }
+  if (jobs.empty()) return void(waiting_.erase(at));
+  timer.expires_at(jobs.front().first);
+  timer.async_wait([this, nonce](const boost::system::error_code& error) {
+    if (!error) release(nonce);
+  });
 }
 
 void Federation::Impl::established(const std::shared_ptr<Link>& link) {
@@ -75,7 +111,10 @@ void Federation::Impl::established(const std::shared_ptr<Link>& link) {
 }
 
 void Federation::Impl::closed(const std::shared_ptr<Link>& link, const SessionReport& report) {
-  if (report.peer) refusals_.forget(report.peer->nonce);
+  if (report.peer) {
+    refusals_.forget(report.peer->nonce);
+    waiting_.erase(report.peer->nonce);  // none of it is acknowledged: the peer has it still
+  }
   if (links_.erase(link) > 0) remember_peer(link, report);
   // An endpoint that cannot be reached is named once, not at every attempt.
   const bool is_unreached = link->role() == Role::dialler && !report.peer;

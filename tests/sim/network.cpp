@@ -198,7 +198,8 @@ void World::apply(Link& link, int side, Apply change) {
     trace_.expect(alarms_due_.empty(), "no alarm was raised of two contents");
   };
   todo.job =
-      apply_job(process.shared, peer, end.peer->instance, std::move(change), process.refusals.of(end.peer->nonce),
+      apply_job(process.shared, peer, end.peer->instance, check_apply(process.shared, std::move(change)),
+                process.refusals.of(end.peer->nonce),
                 [told](const ApplyOutcome& outcome) { *told = outcome; });
   process.queue.push_back(std::move(todo));
 }
