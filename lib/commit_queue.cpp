@@ -31,7 +31,7 @@ void CommitQueue::submit(Job job, Full full) {
   queued_octets_ += job.octets;
   queue_.push_back(std::move(job));
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-  wake_.notify_one();
+  if (!busy_) wake_.notify_one();  // who writes looks whether there is more
 }
 
 void CommitQueue::flush() {
@@ -53,27 +53,85 @@ void CommitQueue::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+// Of an environment of which this thread holds a snapshot it cannot be the writer.
+bool CommitQueue::is_free_for_caller() const {
+  return !busy_ && queue_.empty() && !stopping_ && !committer_.is_read_here();
+}
+
+void CommitQueue::submit_and_wait(std::vector<Job> jobs) {
+  process_.check("memory");
+  std::unique_lock lock(mutex_);
+  if (!is_free_for_caller()) {
+    lock.unlock();
+    for (Job& job : jobs) submit(std::move(job), Full::block);
+    return;
+  }
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  // Lazy ones have been answered already; they come first, as they came first.
+  jobs.insert(jobs.begin(), std::make_move_iterator(held_.begin()), std::make_move_iterator(held_.end()));
+  held_.clear();
+  const bool is_news = std::exchange(folded_, false);
+  alone(lock, [&] { committer_.commit(std::move(jobs)); });
+  if (is_news || awaits_caller_ || !queue_.empty() || stopping_) wake_.notify_one();
+}
+
+// Without the lock, and nobody else writes meanwhile.
+template <class Work>
+void CommitQueue::alone(std::unique_lock<std::mutex>& lock, Work&& work) {
+  struct Turn {
+    CommitQueue& queue;
+    std::unique_lock<std::mutex>& lock;
+    Turn(CommitQueue& of, std::unique_lock<std::mutex>& held) : queue(of), lock(held) {
+      queue.busy_ = true;
+      lock.unlock();
+    }
+    ~Turn() {
+      lock.lock();
+      queue.busy_ = false;
+      queue.quiet_since_ = std::chrono::steady_clock::now();
+    }
+  };
+  const Turn turn(*this, lock);
+  work();
+}
+
+// False: there is none, and has been none for a while.
+bool CommitQueue::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  while (true) {
+    if (busy_) {
+      awaits_caller_ = true;
+      wake_.wait(lock, [&] { return !busy_; });
+      awaits_caller_ = false;
+    }
+    const auto has_work = [&] { return !queue_.empty() || stopping_; };
+    if (has_work()) return true;
+    if (held_.empty() && folded_) {
+      wake_.wait(lock);
+      continue;
+    }
+    const auto idle_at = std::max(quiet_since_, held_.empty() ? quiet_since_ : held_since_) + idle_wait;
+    if (std::chrono::steady_clock::now() >= idle_at) return false;
+    wake_.wait_until(lock, idle_at);
+  }
+}
+
 void CommitQueue::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    const auto has_work = [&] { return !queue_.empty() || stopping_; };
-    if (held_.empty() && folded_) {
-      wake_.wait(lock, has_work);
-    } else if (!wake_.wait_for(lock, idle_wait, has_work)) {
+    if (!wait_for_work(lock)) {
       std::vector<Job> jobs = std::exchange(held_, {});
-      lock.unlock();
-      if (!jobs.empty()) committer_.commit(std::move(jobs));
-      committer_.fold();
-      lock.lock();
+      alone(lock, [&] {
+        if (!jobs.empty()) committer_.commit(std::move(jobs));
+        committer_.fold();
+      });
       folded_ = true;
       continue;
     }
     if (queue_.empty() && held_.empty()) return;  // stopping, and nothing is left
     std::vector<Job> jobs = take(lock);
-    folded_ = folded_ && jobs.empty();
-    lock.unlock();
-    if (!jobs.empty()) committer_.commit(std::move(jobs));
-    lock.lock();
+    if (jobs.empty()) continue;
+    folded_ = false;
+    alone(lock, [&] { committer_.commit(std::move(jobs)); });
   }
 }
 
@@ -93,9 +151,9 @@ std::vector<Job> CommitQueue::take(std::unique_lock<std::mutex>& lock) {
   queued_octets_ -= octets;
   room_.notify_all();
   if (!is_lazy) return jobs;
-  lock.unlock();
-  for (Job& job : jobs) end(job, nullptr);
-  lock.lock();
+  alone(lock, [&] {
+    for (Job& job : jobs) end(job, nullptr);
+  });
   held_ = std::move(jobs);
   return {};
 }

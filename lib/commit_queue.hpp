@@ -21,11 +21,12 @@ inline constexpr std::size_t commit_queue_octets_max = std::size_t{64} << 20;
 inline constexpr std::size_t commit_jobs_max = 8'192;
 inline constexpr std::size_t commit_octets_max = std::size_t{16} << 20;
 
-/// The one thread that writes: takes all jobs that have queued up into one transaction per environment
-/// (group commit), so that a commit's sync is shared by all that waited for the one before. Thread-safe.
+/// Lets one thread write at a time: a thread of its own, which takes all jobs that have queued up into one transaction
+/// per environment (group commit), so that a commit's sync is shared by all that waited for the one before; or, where
+/// nothing waits and nobody writes, whoever wants to wait for his jobs anyway. Thread-safe.
 class CommitQueue {
  public:
-  /// `committed` is called on the writer thread after every commit of the shared environment. Does
+  /// `committed` is called on the thread that writes, after every commit of the shared environment. Does
   /// not throw.
   CommitQueue(SharedStore& shared, PrivateStore& priv, std::function<std::int64_t()> now_ms,
          std::function<void()> committed);
@@ -39,6 +40,10 @@ class CommitQueue {
   /// caller bounds itself). Throws Error(failed) after `stop`, Error(wrong_process) after fork().
   void submit(Job job, Full full);
 
+  /// Queues jobs whose end the caller is about to wait for, and may do them right here: handing them over and back
+  /// takes a tenth of a commit. Blocks and throws as `submit`. Not from a job or from `committed`.
+  void submit_and_wait(std::vector<Job> jobs);
+
   /// Returns when everything that was queued before has been done, lazy jobs included.
   void flush();
 
@@ -46,7 +51,11 @@ class CommitQueue {
 
  private:
   void run();
+  bool wait_for_work(std::unique_lock<std::mutex>& lock);
   std::vector<Job> take(std::unique_lock<std::mutex>& lock);
+  template <class Work>
+  void alone(std::unique_lock<std::mutex>& lock, Work&& work);
+  bool is_free_for_caller() const;
 
   Committer committer_;
   OwnProcess process_;
@@ -59,6 +68,9 @@ class CommitQueue {
   std::chrono::steady_clock::time_point held_since_;  ///< when the first of them came
   std::size_t queued_octets_ = 0;
   bool stopping_ = false;
+  bool busy_ = false;            ///< somebody writes
+  bool awaits_caller_ = false;  ///< the thread waits for a caller who writes
+  std::chrono::steady_clock::time_point quiet_since_;  ///< nobody has written since
   bool folded_ = false;  ///< nothing was committed since the element index was folded
   std::thread thread_;  ///< started by the first job: a process that only reads has none
 };

@@ -23,6 +23,9 @@ class Committer {
   /// job is tried alone, unless the disk refused it.
   void commit(std::vector<Job> jobs);
 
+  /// Whether this thread holds a snapshot of one of the environments, or writes it: then it cannot commit.
+  bool is_read_here() const noexcept { return shared_.env().is_inside() || private_.env().is_inside(); }
+
   /// Enters what is pending of the element index, for when there is time to spare. Throws nothing:
   /// whoever reads or writes next is told.
   void fold();

@@ -287,7 +287,7 @@ void write_planned(Core& core, std::vector<PlannedWrite> writes, ImportReport& r
   const auto promise = std::make_shared<std::promise<std::vector<Receipt>>>();
   submit_writes(core, std::move(writes), [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
     failure ? promise->set_exception(failure) : promise->set_value(std::move(receipts));
-  });
+  }, Caller::waits);
   for (const Receipt& receipt : promise->get_future().get()) {
     receipt.existing ? ++report.existing : ++report.written;
   }

@@ -173,6 +173,9 @@ class Env {
   /// when the check finds that the file is.
   void write(const std::function<void(WriteTxn&)>& body, Space space = Space::normal);
 
+  /// Whether this thread runs a body of `read` or `write` now: they do not nest.
+  bool is_inside() const noexcept;
+
   /// False: the disk has refused a commit, and refuses still. The next write tries again.
   bool is_writable() const noexcept;
 

@@ -156,6 +156,8 @@ void Env::write(const std::function<void(WriteTxn&)>& body, Space space) {
   }
 }
 
+bool Env::is_inside() const noexcept { return state_->inside(); }
+
 bool Env::is_writable() const noexcept { return !state_->failed; }
 
 std::uint64_t Env::refused_commits() const noexcept { return state_->refused; }

@@ -32,14 +32,15 @@ std::vector<PlannedWrite> plan_all(const Core& core, std::span<const PacketEnvel
   return writes;
 }
 
-std::future<std::vector<Receipt>> write_all(Core& core, std::vector<PlannedWrite> writes) {
+std::future<std::vector<Receipt>> write_all(Core& core, std::vector<PlannedWrite> writes, Caller caller) {
   const auto promise = std::make_shared<std::promise<std::vector<Receipt>>>();
   auto future = promise->get_future();
   submit_writes(core, std::move(writes),
                 [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
                   failure ? promise->set_exception(failure)
                           : promise->set_value(std::move(receipts));
-                });
+                },
+                caller);
   return future;
 }
 
@@ -76,7 +77,7 @@ Receipt Memory::write(const PacketEnvelope& packet) {
 }
 
 std::vector<Receipt> Memory::write(std::span<const PacketEnvelope> packets) {
-  return write_all(impl_->core, plan_all(impl_->core, packets)).get();
+  return write_all(impl_->core, plan_all(impl_->core, packets), Caller::waits).get();
 }
 
 std::future<Receipt> Memory::write_async(PacketEnvelope packet) {
@@ -86,12 +87,13 @@ std::future<Receipt> Memory::write_async(PacketEnvelope packet) {
                 [promise](std::vector<Receipt> receipts, std::exception_ptr failure) {
                   failure ? promise->set_exception(failure)
                           : promise->set_value(std::move(receipts.front()));
-                });
+                },
+                Caller::goes_on);
   return future;
 }
 
 std::future<std::vector<Receipt>> Memory::write_async(std::vector<PacketEnvelope> packets) {
-  return write_all(impl_->core, plan_all(impl_->core, packets));
+  return write_all(impl_->core, plan_all(impl_->core, packets), Caller::goes_on);
 }
 
 // ---------------------------------------------------------------- records

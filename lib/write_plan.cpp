@@ -154,10 +154,10 @@ std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite>
   return jobs;
 }
 
-void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done) {
-  for (Job& job : write_jobs(stores_of(core), std::move(writes), std::move(done))) {
-    core.queue.submit(std::move(job), CommitQueue::Full::block);
-  }
+void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done, Caller caller) {
+  std::vector<Job> jobs = write_jobs(stores_of(core), std::move(writes), std::move(done));
+  if (caller == Caller::waits) return core.queue.submit_and_wait(std::move(jobs));
+  for (Job& job : jobs) core.queue.submit(std::move(job), CommitQueue::Full::block);
 }
 
 void run_job(Core& core, Job job) {
@@ -166,7 +166,9 @@ void run_job(Core& core, Job job) {
   job.done = [ended](std::exception_ptr failure) {
     failure ? ended->set_exception(failure) : ended->set_value();
   };
-  core.queue.submit(std::move(job), CommitQueue::Full::block);
+  std::vector<Job> jobs;
+  jobs.push_back(std::move(job));
+  core.queue.submit_and_wait(std::move(jobs));
   ended->get_future().get();
 }
 

@@ -43,8 +43,11 @@ using WritesDone = std::function<void(std::vector<Receipt>, std::exception_ptr)>
 std::vector<Job> write_jobs(const WriteStores& stores, std::vector<PlannedWrite> writes,
                             WritesDone done);
 
-/// Queues them.
-void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done);
+/// What the calling thread does until `done` is called.
+enum class Caller { goes_on, waits };
+
+/// Queues them; for one who waits anyway they may be done before this returns.
+void submit_writes(Core& core, std::vector<PlannedWrite> writes, WritesDone done, Caller caller);
 
 /// Queues one job and returns when it is durable. Throws what it threw.
 void run_job(Core& core, Job job);
