@@ -38,13 +38,13 @@ EnvState::EnvState(const EnvOptions& options, Descriptor directory)
     check(mdb_reader_check(env, &dead), "cannot clear stale readers");
     open_tables(options);
   } catch (...) {
-    mdb_env_close(env);
+    close_handle();
     throw;
   }
 }
 
 EnvState::~EnvState() {
-  mdb_env_close(env);
+  close_handle();
   if (!failed) marker.clear();  // else whoever opens it next must know
 }
 
@@ -87,6 +87,7 @@ void EnvState::refuse_older() const {
 }
 
 void EnvState::close_handle() noexcept {
+  while (idle_count_ > 0) mdb_txn_abort(idle_[--idle_count_]);
   mdb_env_close(env);
   env = nullptr;
 }

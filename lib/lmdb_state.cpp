@@ -6,6 +6,7 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 #include "crdt/error.hpp"
 #include "lib/own_process.hpp"
@@ -107,7 +108,7 @@ MDB_txn* EnvState::begin_read() {
   for (;;) {
     enter();
     MDB_txn* txn = nullptr;
-    const int code = mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn);
+    const int code = renew_idle(txn);
     if (code == MDB_SUCCESS) return txn;
     leave();
     if (code == MDB_PANIC && waits_left-- > 0) {
@@ -122,9 +123,31 @@ MDB_txn* EnvState::begin_read() {
   }
 }
 
+// Or makes one. Returns LMDB's code.
+int EnvState::renew_idle(MDB_txn*& txn) noexcept {
+  {
+    const std::lock_guard lock(idle_mutex_);
+    if (idle_count_ > 0) txn = idle_[--idle_count_];
+  }
+  if (txn != nullptr) {
+    const int code = mdb_txn_renew(txn);
+    if (code == MDB_SUCCESS) return code;
+    mdb_txn_abort(std::exchange(txn, nullptr));
+  }
+  return mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn);
+}
+
 void EnvState::end_read(MDB_txn* txn) noexcept {
   // In a forked child the slot of the reader still belongs to the parent.
-  if (own_pid() == process) mdb_txn_abort(txn);
+  if (own_pid() == process) {
+    mdb_txn_reset(txn);
+    const std::lock_guard lock(idle_mutex_);
+    if (idle_count_ < idle_.size()) {
+      idle_[idle_count_++] = txn;
+    } else {
+      mdb_txn_abort(txn);
+    }
+  }
   leave();
 }
 

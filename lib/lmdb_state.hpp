@@ -3,6 +3,7 @@
 #include <lmdb.h>
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -58,7 +59,8 @@ struct EnvState {
   MDB_envinfo info() const;
   std::uint64_t octets_used() const;
 
-  /// A read transaction, with the gate passed.
+  /// A read transaction, with the gate passed. One that has ended is begun anew where there is one: making
+  /// one costs as much as the lookups that it is for.
   MDB_txn* begin_read();
   void end_read(MDB_txn* txn) noexcept;
 
@@ -117,6 +119,7 @@ struct EnvState {
   bool is_given_up() const;
   void has_failed() noexcept;
   void close_handle() noexcept;
+  int renew_idle(MDB_txn*& txn) noexcept;
   void open_verified();
   MDB_txn* begin_while_alone(unsigned flags);
   void close_and_verify();
@@ -129,6 +132,9 @@ struct EnvState {
 
   Descriptor directory_;  ///< keeps the inode number from being used again while this is open
   mutable Gate gate_;
+  std::mutex idle_mutex_;
+  std::array<MDB_txn*, 16> idle_{};  ///< read transactions that have ended: they see nothing and keep a reader's slot
+  std::size_t idle_count_ = 0;
   std::optional<Error> lost_;  ///< why there is no map; absent: there is. Changed alone at the gate
   bool is_verified_ = true;    ///< the file was looked at since a commit failed; writer only
   std::uint64_t page_octets_ = 0;

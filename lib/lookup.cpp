@@ -61,9 +61,10 @@ std::optional<RecordRow> sound_row(const Core& core, const lmdb::Cursor& at,
 
 // ---------------------------------------------------------------- authors
 
-AuthorNames::AuthorNames(const Core& core) : core_(core) { names_[core.identity.id] = core.identity.name; }
+AuthorNames::AuthorNames(const Core& core) : core_(core) {}
 
 const std::string& AuthorNames::of(const SharedReader& reader, const InstanceId& instance) {
+  if (instance == core_.identity.id) return core_.identity.name;
   const auto known = names_.find(instance);
   if (known != names_.end()) return known->second;
   if (!registry_) registry_ = core_.shared.registry(reader);
@@ -134,10 +135,20 @@ std::optional<RecordAddress> find_prefix(const Core& core, std::string_view id,
   return found.front();
 }
 
-Record record_of_dots(const Core& core, const SharedReader& reader, const Segment& segment,
-                      const ElementId& element, const std::vector<StoredDot>& dots) {
-  if (has_damage(dots)) refuse_damaged(core, "record " + element.text(), dots);
+Record record_of_row(AuthorNames& names, const SharedReader& reader, const Segment& segment, const RecordRow& row) {
+  const InstanceId author = reader.actor(row.actor).author;
+  const RecordSource source{names.of(reader, author), author, row.record};
+  return merge_record(segment.name, row.element.text(), {&source, 1});
+}
+
+std::optional<Record> read_element(const Core& core, const SharedReader& reader, const Segment& segment,
+                                   const ElementId& element) {
+  const SegmentNumber number = core.shared.number(segment.name);
   AuthorNames names(core);
+  if (const auto row = reader.only_record(number, element)) return record_of_row(names, reader, segment, *row);
+  const auto dots = reader.dots_of(number, element);
+  if (dots.empty()) return std::nullopt;
+  if (has_damage(dots)) refuse_damaged(core, "record " + element.text(), dots);
   return record_of(core, names, reader, segment, element, dots);
 }
 
@@ -173,8 +184,7 @@ std::optional<Record> find_and_read(const Core& core, std::string_view id) {
     std::optional<Record> record = core.shared.read([&](const SharedReader& reader) {
       std::optional<Record> found;
       for_sets(core, Scope::shared, [&](const Segment& segment) {
-        const auto dots = reader.dots_of(core.shared.number(segment.name), element);
-        if (!dots.empty()) found = record_of_dots(core, reader, segment, element, dots);
+        found = read_element(core, reader, segment, element);
         return !found;
       });
       return found;
@@ -205,9 +215,7 @@ std::optional<Record> newest_record_of(const Core& core, AuthorNames& names,
                                        std::uint64_t sequence) {
   const Segment& segment = core.segments.find(core.shared.name(row.segment));
   if (reader.is_only_dot(row.segment, row.element, sequence)) {
-    const InstanceId author = reader.actor(row.actor).author;
-    const RecordSource source{names.of(reader, author), author, row.record};
-    return merge_record(segment.name, row.element.text(), {&source, 1});
+    return record_of_row(names, reader, segment, row);
   }
   const auto dots = reader.dots_of(row.segment, row.element);
   if (has_damage(dots)) return std::nullopt;  // counted where its row stands
@@ -223,12 +231,8 @@ std::optional<Record> read_record(const Core& core, const RecordAddress& address
     if (record->is_damaged) refuse_damaged(core, "record " + address.id(), {});
     return record_of(core, segment, *record);
   }
-  const SegmentNumber number = core.shared.number(segment.name);
-  return core.shared.read([&](const SharedReader& reader) -> std::optional<Record> {
-    const auto dots = reader.dots_of(number, address.element);
-    if (dots.empty()) return std::nullopt;
-    return record_of_dots(core, reader, segment, address.element, dots);
-  });
+  return core.shared.read(
+      [&](const SharedReader& reader) { return read_element(core, reader, segment, address.element); });
 }
 
 // ---------------------------------------------------------------- entries

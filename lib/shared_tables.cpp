@@ -120,6 +120,9 @@ void SharedReader::find_pending(SegmentNumber segment, const ElementId& element,
 const std::vector<std::uint64_t>& SharedReader::sequences_of(SegmentNumber segment,
                                                              const ElementId& element) const {
   std::vector<std::uint64_t>& sequences = sequences_;
+  const bool stays = shared_pending_ != nullptr;  // nobody writes in this transaction
+  if (stays && sequences_of_ == std::pair(segment, element)) return sequences;
+  sequences_of_.reset();
   sequences.clear();
   find_pending(segment, element, sequences);
   const TableKey prefix = element_prefix(segment, element);
@@ -130,6 +133,7 @@ const std::vector<std::uint64_t>& SharedReader::sequences_of(SegmentNumber segme
   }
   std::sort(sequences.begin(), sequences.end());
   sequences.erase(std::unique(sequences.begin(), sequences.end()), sequences.end());
+  if (stays) sequences_of_.emplace(segment, element);
   return sequences;
 }
 
@@ -148,6 +152,15 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment,
   }
   leave_out_void(segment, dots);
   return dots;
+}
+
+std::optional<RecordRow> SharedReader::only_record(SegmentNumber segment, const ElementId& element) const {
+  if (fences_) return std::nullopt;
+  const auto& known = sequences_of(segment, element);
+  const auto found = known.size() == 1 ? txn_.look(table::rec, TableKey().u64(known.front())) : std::nullopt;
+  if (!found || found->is_damaged || found->value.size() < record_row_octets) return std::nullopt;
+  const RecordRow row = decode_record_row(found->value);
+  return row.segment == segment && row.element == element ? std::optional(row) : std::nullopt;
 }
 
 std::optional<BatchRow> SharedReader::batch_row(SegmentNumber segment, const Dot& dot) const {

@@ -134,6 +134,10 @@ class SharedReader {
     return known.size() == 1 && known.front() == sequence;
   }
 
+  /// The record of an element that has one dot, which can be read; a view that dies with the transaction. Absent:
+  /// `dots_of` says what there is.
+  std::optional<RecordRow> only_record(SegmentNumber segment, const ElementId& element) const;
+
   /// Live dots of a key, the LWW winner last; empty: there is no such key.
   std::vector<StoredDot> dots_of(SegmentNumber segment, std::string_view key) const;
 
@@ -163,6 +167,7 @@ class SharedReader {
   mutable std::optional<lmdb::Cursor> elements_;        ///< over table `elem`, once it was asked for
   mutable std::optional<std::pair<ActorIndex, ActorRow>> last_actor_;
   mutable std::vector<std::uint64_t> sequences_;  ///< of the element that was asked for last
+  mutable std::optional<std::pair<SegmentNumber, ElementId>> sequences_of_;  ///< which that is; absent: it may change
 };
 
 }  // namespace loam
