@@ -50,9 +50,11 @@ PacketId packet_id(Gen& gen) {
 }
 
 // The next dot of a process in a segment. The store must have it: of the process's own actor, or of
-// a new one that no process has written under.
+// a new one that no process has written under. Of new ones there may be two, where a hostile member writes with
+// this instance's key: then it is the one whose first record `fits`.
+template <class Fits>
 std::optional<Dot> next_dot(Judgement& judgement, const std::string& segment,
-                            const std::map<ActorId, std::uint64_t>& known) {
+                            const std::map<ActorId, std::uint64_t>& known, Fits&& fits) {
   const Dots& stored = judgement.stored.model.segments.at(segment).covered;
   const Dots& model = judgement.shared.segments.at(segment).covered;
   if (judgement.actor) {
@@ -71,7 +73,7 @@ std::optional<Dot> next_dot(Judgement& judgement, const std::string& segment,
     const auto author = judgement.stored.model.authors.find(actor);
     const bool is_own = author != judgement.stored.model.authors.end() &&
                         author->second == judgement.process.replica.instance;
-    if (!is_own || known.contains(actor) || model.contains(actor)) continue;
+    if (!is_own || known.contains(actor) || model.contains(actor) || !fits(Dot{actor, 1})) continue;
     judgement.actor = actor;
     judgement.shared.authors.emplace(actor, author->second);
     return contains(stored, Dot{actor, 1}) ? std::optional(Dot{actor, 1}) : std::nullopt;
@@ -129,7 +131,11 @@ Bytes written_record(const Judgement& judgement, const Change& change, const Dot
 
 void write_dot(Judgement& judgement, const Change& change, const Known& known) {
   SegmentModel& segment = judgement.shared.segments.at(change.segment);
-  auto dot = next_dot(judgement, change.segment, known.actors);
+  const auto fits = [&](const Dot& first) {
+    const Bytes record = written_record(judgement, change, first, known);
+    return says_the_same(segment.kind, record, change.placeholder);
+  };
+  auto dot = next_dot(judgement, change.segment, known.actors, fits);
   if (!dot) {
     judgement.problem = change.segment + ": a write has no dot of its own";
     return;
@@ -139,7 +145,7 @@ void write_dot(Judgement& judgement, const Change& change, const Known& known) {
   if (is_of_copy && judgement.may_have_renewed && judgement.actor == dot->actor) {
     // The copy's record has come under that dot, after the actor was given up.
     judgement.actor.reset();
-    if (const auto own = next_dot(judgement, change.segment, known.actors)) {
+    if (const auto own = next_dot(judgement, change.segment, known.actors, fits)) {
       dot = own;
       record = written_record(judgement, change, *dot, known);
     }
