@@ -6,6 +6,7 @@
 #include "bench/federation.hpp"
 #include "bench/harness.hpp"
 #include "bench/records.hpp"
+#include "crdt/key.hpp"
 #include "lib/config.hpp"
 #include "lib/identity.hpp"
 #include "lib/loam.hpp"
@@ -111,6 +112,8 @@ void large_copy(Run& run) {
   first_copy_of(run, "sync/first_copy_1000000", run.size(1'000'000, 3'000));
 }
 void signed_copy(Run& run) {
+  const bool is_forgery_refused = !loam::is_signed_by(loam::PublicKey{}, "bench", {}, loam::Signature{});
+  bench::require(is_forgery_refused == verifies, "signatures are not verified as they should be");
   first_copy_of(run, "sync/signed_copy_100000", run.size(100'000, 2'000), 100);
 }
 

@@ -289,8 +289,8 @@ constexpr std::string_view default_config =
 # silent_removals_max = 1000
 # silent_removals_percent_max = 1
 
-# What peers bring of one author in one segment: so many of its commits at once, then so many a second; the rest
-# waits at the peer. 0: as fast as it can be stored.
+# What a peer brings of one author in one segment: so many of its commits at once, then so many a second; the rest
+# waits at the peer, nothing longer than five seconds. 0: as fast as it can be stored.
 # author_batches_per_second = 0
 # author_batches_burst = 500
 

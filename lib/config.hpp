@@ -23,7 +23,7 @@ struct Config {
   std::uint64_t silent_removals_max = 1'000;
   std::uint64_t silent_removals_percent_max = 1;
 
-  /// sync.author_batches_per_second and sync.author_batches_burst: what links may bring of one author in one segment.
+  /// sync.author_batches_per_second and sync.author_batches_burst: what a peer may bring of one author in one segment.
   QuotaLimits quota;
 
   /// limits and hosts: what a connection may take; lower than the defaults, or as they are.

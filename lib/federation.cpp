@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds stop_within{3'000};
 
 Federation::Impl::Impl(Core& core)
     : core_(core), source_(core.shared), gate_(core.shared, [&core] { return core.now_ms(); }),
-      work_(net::make_work_guard(loop_)), poll_(loop_), quota_(core.config.quota) {
+      work_(net::make_work_guard(loop_)), poll_(loop_), quota_(core.config.quota), released_(loop_) {
   last_transaction_ = core.shared.env().last_transaction();
   thread_ = std::thread([this] { run(); });
   {

@@ -6,7 +6,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -17,8 +16,8 @@
 #include "lib/own_process.hpp"
 #include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
+#include "lib/waiting_jobs.hpp"
 #include "lib/watch.hpp"
-#include "lib/write_quota.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/tls.hpp"
 
@@ -79,8 +78,8 @@ class Federation::Impl final : public LinkHost {
   void unwatch(std::uint64_t id);  ///< any thread
 
   // Links.
-  std::chrono::steady_clock::time_point wait_of(const CheckedApply& checked);
-  void release(const std::array<std::byte, 16>& nonce);
+  WriteQuota::Time wait_of(const Hello& peer, const CheckedApply& checked, WriteQuota::Time now);
+  void release();
   void dial(const Address& address);
   void dial_known();
   void count_open();
@@ -103,12 +102,8 @@ class Federation::Impl final : public LinkHost {
   std::map<std::shared_ptr<Link>, std::function<void(const SessionReport&)>> rounds_;
   Refusals refusals_;
   WriteQuota quota_;
-  /// Changes that wait for their authors' quota, by the nonce of the peer's hello.
-  struct Waiting {
-    std::deque<std::pair<std::chrono::steady_clock::time_point, Job>> jobs;
-    boost::asio::steady_timer timer;
-  };
-  std::map<std::array<std::byte, 16>, Waiting> waiting_;
+  WaitingJobs waiting_;  ///< for their authors' quota
+  boost::asio::steady_timer released_;
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
   std::set<std::string> bad_endpoints_;
   std::set<std::string> unreached_;

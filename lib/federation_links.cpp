@@ -14,6 +14,10 @@ namespace {
 
 namespace net = boost::asio;
 
+WriteQuota::Time steady_now() {
+  return std::chrono::duration_cast<WriteQuota::Time>(std::chrono::steady_clock::now().time_since_epoch());
+}
+
 }  // namespace
 
 /// One call of `sync`: a link to each endpoint, and the promise that waits for all of them.
@@ -61,43 +65,40 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
     });
   };
   CheckedApply checked = check_apply(core_.shared, std::move(change));
-  const auto until = wait_of(checked);
+  const WaitingJobs::Line line{peer.nonce, core_.shared.number(checked.change.segment)};
+  const auto now = steady_now();
+  const auto until = wait_of(peer, checked, now);
   Job job = apply_job(core_.shared, peer.store, peer.instance, std::move(checked), refusals_.of(peer.nonce),
                       std::move(ended));
-  if (until <= std::chrono::steady_clock::now() && !waiting_.contains(peer.nonce)) {
-    return core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  if (until <= now && !waiting_.has(line)) return core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  if (!waiting_.has(line)) {
+    core_.log(LogLevel::warning, "segment " + core_.shared.name(line.second) + ": " + peer.name +
+                                     " brings more of an author than sync.author_batches_per_second: it waits");
   }
-  const auto [at, is_first] = waiting_.try_emplace(peer.nonce, Waiting{{}, net::steady_timer(loop_)});
-  at->second.jobs.emplace_back(until, std::move(job));
-  if (!is_first) return;
-  core_.log(LogLevel::warning, "link with " + peer.name + ": brings more of an author than sync.author_batches_per_second: it waits");
-  release(peer.nonce);
+  waiting_.add(line, until, std::move(job));
+  release();
 }
 
 // Until when a change waits, for its authors' sake. What governors write never waits.
-std::chrono::steady_clock::time_point Federation::Impl::wait_of(const CheckedApply& checked) {
-  const auto now = std::chrono::duration_cast<WriteQuota::Time>(std::chrono::steady_clock::now().time_since_epoch());
+WriteQuota::Time Federation::Impl::wait_of(const Hello& peer, const CheckedApply& checked, WriteQuota::Time now) {
   WriteQuota::Time until = now;
-  if (checked.change.segment == registry_name) return std::chrono::steady_clock::time_point(now);
+  if (checked.change.segment == registry_name) return until;
+  const SegmentNumber segment = core_.shared.number(checked.change.segment);
   for (const auto& [author, batches] : signed_batches(checked)) {
-    until = std::max(until, quota_.take(core_.shared.number(checked.change.segment), author, batches, now));
+    until = std::max(until, quota_.take(peer.instance, segment, author, batches, now));
   }
-  return std::chrono::steady_clock::time_point(until);
+  return until;
 }
 
-// Stores what has waited long enough, in the order in which it came.
-void Federation::Impl::release(const std::array<std::byte, 16>& nonce) {
-  const auto at = waiting_.find(nonce);
-  if (at == waiting_.end()) return;
-  auto& [jobs, timer] = at->second;
-  while (!jobs.empty() && jobs.front().first <= std::chrono::steady_clock::now()) {
-    core_.queue.submit(std::move(jobs.front().second), CommitQueue::Full::accept);
-    jobs.pop_front();
-  }
-  if (jobs.empty()) return void(waiting_.erase(at));
-  timer.expires_at(jobs.front().first);
-  timer.async_wait([this, nonce](const boost::system::error_code& error) {
-    if (!error) release(nonce);
+// Stores what has waited long enough.
+void Federation::Impl::release() {
+  const auto now = steady_now();
+  for (Job& job : waiting_.take_due(now)) core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  const auto next = waiting_.next();
+  if (!next) return;
+  released_.expires_at(std::chrono::steady_clock::time_point(*next));
+  released_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) release();
   });
 }
 
@@ -113,7 +114,7 @@ void Federation::Impl::established(const std::shared_ptr<Link>& link) {
 void Federation::Impl::closed(const std::shared_ptr<Link>& link, const SessionReport& report) {
   if (report.peer) {
     refusals_.forget(report.peer->nonce);
-    waiting_.erase(report.peer->nonce);  // none of it is acknowledged: the peer has it still
+    waiting_.forget(report.peer->nonce);
   }
   if (links_.erase(link) > 0) remember_peer(link, report);
   // An endpoint that cannot be reached is named once, not at every attempt.

@@ -16,7 +16,7 @@ struct Job {
   std::function<void(SharedBatch&)> shared;
   std::function<void(PrivateBatch&)> priv;
 
-  /// Called once, on the writer thread, when the job is durable (null) or has failed; jobs of one
+  /// Called once, on the thread that writes, when the job is durable (null) or has failed; jobs of one
   /// environment end in the order in which they were queued. Does not throw.
   std::function<void(std::exception_ptr)> done;
 

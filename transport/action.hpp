@@ -20,8 +20,8 @@ struct Send {
 };
 
 /// Apply one delta and remember the follower's position in the peer's journal, in one transaction;
-/// then call `Session::applied` with the same ticket. Applies of one session keep their order; after
-/// one that was refused the driver drops those that follow it.
+/// then call `Session::applied` with the same ticket. Applies of one segment keep their order; after
+/// one that was refused the driver stores none with a higher ticket that it has not stored before.
 struct Apply {
   std::uint64_t ticket = 0;
   std::string segment;

@@ -40,6 +40,11 @@ struct QueueStores {
         [&](const SharedReader& reader) { return !reader.dots_of(lessons(), element).empty(); });
   }
 
+  /// Entries of the element index that are not folded in yet.
+  std::uint64_t pending() const {
+    return shared.env().read([](const lmdb::ReadTxn& txn) { return read_pending_state(txn).entries; });
+  }
+
   Position position(unsigned peer) const {
     return StoreSource(shared).position(set_segment, id_of<StoreId>(peer));
   }

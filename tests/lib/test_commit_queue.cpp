@@ -265,12 +265,8 @@ TEST_CASE("the index that was kept pending is folded when the writer has nothing
     }
   };
   stores.submit(std::move(many)).get();
-  const auto pending = [&] {
-    return stores.shared.env().read(
-        [](const lmdb::ReadTxn& txn) { return read_pending_state(txn).entries; });
-  };
   CHECK(stores.has("0"));
-  CHECK(eventually([&] { return pending() == 0; }));
+  CHECK(eventually([&] { return stores.pending() == 0; }));
   CHECK(stores.has("0"));
   CHECK(stores.records() == 2 * pending_entries_min);
 }
@@ -288,9 +284,7 @@ TEST_CASE("a pending part that has grown is folded by the commit that makes it t
       }
     };
     stores.submit(std::move(job)).get();
-    const auto pending = stores.shared.env().read(
-        [](const lmdb::ReadTxn& txn) { return read_pending_state(txn).entries; });
-    CHECK(pending <= pending_fold_min);
+    CHECK(stores.pending() <= pending_fold_min);
   }
   CHECK(stores.records() == jobs * each);
   CHECK(stores.has("0/0"));
