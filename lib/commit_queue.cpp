@@ -1,7 +1,9 @@
 #include "lib/commit_queue.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include "crdt/error.hpp"
@@ -25,21 +27,39 @@ void CommitQueue::submit(Job job, Full full) {
   process_.check("memory");
   std::unique_lock lock(mutex_);
   if (full == Full::block) {
-    room_.wait(lock, [&] { return queued_octets_ < commit_queue_octets_max || stopping_; });
+    room_.wait(lock, [&] { return lines_.own_octets() < commit_queue_octets_max || stopping_; });
   }
   if (stopping_) throw Error(ErrorCode::failed, "memory: it is being closed");
-  queued_octets_ += job.octets;
-  queue_.push_back(std::move(job));
+  lines_.add(std::move(job));
+  wake_writer();
+}
+
+void CommitQueue::wake_writer() {
+  is_urgent_ = lines_.has_newcomer();
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   if (!busy_) wake_.notify_one();  // who writes looks whether there is more
 }
 
 void CommitQueue::flush() {
+  process_.check("memory");
   const auto reached = std::make_shared<std::promise<void>>();
-  Job marker;
-  marker.shared = [](SharedBatch&) {};
-  marker.done = [reached](std::exception_ptr) { reached->set_value(); };
-  submit(std::move(marker), Full::accept);
+  const auto left = std::make_shared<std::atomic<std::size_t>>(1);
+  const auto count_down = [reached, left](const std::exception_ptr&) {
+    if (--*left == 0) reached->set_value();
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) throw Error(ErrorCode::failed, "memory: it is being closed");
+    lines_.add_everywhere([&] {
+      ++*left;
+      Job marker;
+      marker.shared = [](SharedBatch&) {};
+      marker.done = count_down;
+      return marker;
+    });
+    wake_writer();
+  }
+  count_down(nullptr);
   reached->get_future().wait();
 }
 
@@ -55,7 +75,7 @@ void CommitQueue::stop() {
 
 // Of an environment of which this thread holds a snapshot it cannot be the writer.
 bool CommitQueue::is_free_for_caller() const {
-  return !busy_ && queue_.empty() && !stopping_ && !committer_.is_read_here();
+  return !busy_ && lines_.empty() && !stopping_ && !committer_.is_read_here();
 }
 
 void CommitQueue::submit_and_wait(std::vector<Job> jobs) {
@@ -72,7 +92,7 @@ void CommitQueue::submit_and_wait(std::vector<Job> jobs) {
   held_.clear();
   const bool is_news = std::exchange(folded_, false);
   alone(lock, [&] { committer_.commit(std::move(jobs)); });
-  if (is_news || awaits_caller_ || !queue_.empty() || stopping_) wake_.notify_one();
+  if (is_news || awaits_caller_ || !lines_.empty() || stopping_) wake_.notify_one();
 }
 
 // Without the lock, and nobody else writes meanwhile.
@@ -103,7 +123,7 @@ bool CommitQueue::wait_for_work(std::unique_lock<std::mutex>& lock) {
       wake_.wait(lock, [&] { return !busy_; });
       awaits_caller_ = false;
     }
-    const auto has_work = [&] { return !queue_.empty() || stopping_; };
+    const auto has_work = [&] { return !lines_.empty() || stopping_; };
     if (has_work()) return true;
     if (held_.empty() && folded_) {
       wake_.wait(lock);
@@ -127,11 +147,13 @@ void CommitQueue::run() {
       folded_ = true;
       continue;
     }
-    if (queue_.empty() && held_.empty()) return;  // stopping, and nothing is left
+    if (lines_.empty() && held_.empty()) return;  // stopping, and nothing is left
     std::vector<Job> jobs = take(lock);
     if (jobs.empty()) continue;
     folded_ = false;
-    alone(lock, [&] { committer_.commit(std::move(jobs)); });
+    Committer::Rest rest;
+    alone(lock, [&] { rest = committer_.commit(std::move(jobs), [this] { return is_urgent_.load(); }); });
+    if (!rest.jobs.empty()) lines_.put_back(std::move(rest.jobs), rest.after);
   }
 }
 
@@ -139,16 +161,12 @@ void CommitQueue::run() {
 std::vector<Job> CommitQueue::take(std::unique_lock<std::mutex>& lock) {
   const auto now = std::chrono::steady_clock::now();
   if (held_.empty()) held_since_ = now;
-  std::vector<Job> jobs = std::exchange(held_, {});
-  std::size_t octets = 0;
-  bool is_lazy = !stopping_ && now - held_since_ < idle_wait;
-  while (!queue_.empty() && jobs.size() < commit_jobs_max && octets < commit_octets_max) {
-    octets += queue_.front().octets;
-    is_lazy = is_lazy && queue_.front().lazy;
-    jobs.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
-  queued_octets_ -= octets;
+  std::vector<Job> jobs = lines_.take(commit_jobs_max, commit_octets_max);
+  is_urgent_ = false;
+  const bool is_lazy = !stopping_ && now - held_since_ < idle_wait &&
+                       std::all_of(jobs.begin(), jobs.end(), [](const Job& job) { return job.lazy; });
+  jobs.insert(jobs.begin(), std::make_move_iterator(held_.begin()), std::make_move_iterator(held_.end()));
+  held_.clear();
   room_.notify_all();
   if (!is_lazy) return jobs;
   alone(lock, [&] {

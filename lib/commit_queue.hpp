@@ -1,20 +1,21 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "lib/committer.hpp"
+#include "lib/job_lines.hpp"
 #include "lib/own_process.hpp"
 
 namespace loam {
 
-/// Octets that may wait for the writer before callers that may block do so.
+/// Octets of own jobs that may wait for the writer before callers that may block do so.
 inline constexpr std::size_t commit_queue_octets_max = std::size_t{64} << 20;
 
 /// What goes into one commit at most.
@@ -23,7 +24,8 @@ inline constexpr std::size_t commit_octets_max = std::size_t{16} << 20;
 
 /// Lets one thread write at a time: a thread of its own, which takes all jobs that have queued up into one transaction
 /// per environment (group commit), so that a commit's sync is shared by all that waited for the one before; or, where
-/// nothing waits and nobody writes, whoever wants to wait for his jobs anyway. Thread-safe.
+/// nothing waits and nobody writes, whoever wants to wait for his jobs anyway. What peers bring takes turns, and makes
+/// room for others while it is being done (lib/job_lines.hpp). Thread-safe.
 class CommitQueue {
  public:
   /// `committed` is called on the thread that writes, after every commit of the shared environment. Does
@@ -51,6 +53,7 @@ class CommitQueue {
 
  private:
   void run();
+  void wake_writer();
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
   std::vector<Job> take(std::unique_lock<std::mutex>& lock);
   template <class Work>
@@ -63,10 +66,10 @@ class CommitQueue {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable room_;
-  std::deque<Job> queue_;
+  JobLines lines_;
+  std::atomic<bool> is_urgent_ = false;  ///< somebody new is in the lines since the commit was begun
   std::vector<Job> held_;  ///< lazy jobs, already answered
   std::chrono::steady_clock::time_point held_since_;  ///< when the first of them came
-  std::size_t queued_octets_ = 0;
   bool stopping_ = false;
   bool busy_ = false;            ///< somebody writes
   bool awaits_caller_ = false;  ///< the thread waits for a caller who writes

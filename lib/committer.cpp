@@ -38,10 +38,12 @@ void Committer::fold() {
 
 // Runs a group of jobs in one transaction. A job that fails is left out and the others run again;
 // when the transaction itself fails for want of space, each job is tried alone, so that the innocent
-// ones get through. None is tried before those queued earlier have been told how they ended.
+// ones get through. None is tried before those queued earlier have been told how they ended. Returns which were not done,
+// as `run` says.
 template <class Run>
-void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs, Run&& run) {
+Committer::Undone Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs, Run&& run) {
   std::map<Job*, std::exception_ptr> failed;
+  Undone undone;
   std::vector<Job*> group = jobs;
   while (!group.empty()) {
     const bool all_remove = std::all_of(group.begin(), group.end(), [](const Job* job) {
@@ -53,7 +55,7 @@ void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs
     bool is_own = true;
     std::exception_ptr failure;
     try {
-      run(group, current, space);
+      undone = run(group, current, space);
       break;
     } catch (const Error& error) {
       failure = std::current_exception();
@@ -70,45 +72,68 @@ void Committer::commit_group(const lmdb::Env& env, const std::vector<Job*>& jobs
     is_own = is_own && current < group.size();
     if (!is_own && jobs.size() > 1) {
       // Those that failed by themselves too: what they failed at may have been undone.
-      for (Job* job : jobs) commit_group(env, {job}, run);
-      return;
+      for (Job* job : jobs) undone.merge(commit_group(env, {job}, run));
+      return undone;
     }
     if (!is_own) current = 0;
     failed[group[current]] = failure;
     group.erase(group.begin() + static_cast<std::ptrdiff_t>(current));
   }
-  for (Job* job : jobs) end(*job, planted(Bug::failure_told_as_success) ? nullptr : failed[job]);
+  for (Job* job : jobs) {
+    if (!undone.contains(job)) end(*job, planted(Bug::failure_told_as_success) ? nullptr : failed[job]);
+  }
+  return undone;
 }
 
-void Committer::commit(std::vector<Job> jobs) {
+Committer::Rest Committer::commit(std::vector<Job> jobs, const std::function<bool()>& is_urgent) {
   std::vector<Job*> shared;
   std::vector<Job*> priv;
   for (Job& job : jobs) (job.shared ? shared : priv).push_back(&job);
   const std::int64_t now = now_ms_();
-  commit_group(shared_.env(), shared,
-               [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
-                 shared_.env().write(
-                     [&](lmdb::WriteTxn& txn) {
-                       SharedBatch batch(shared_, txn, now);
-                       for (current = 0; current < group.size(); ++current)
-                         group[current]->shared(batch);
-                       batch.finish();
-                       if (!planted(Bug::told_before_commit)) return;
-                       for (Job* job : group) end(*job, nullptr);
-                     },
-                     space);
-                 committed_();
-               });
-  commit_group(private_.env(), priv,
-               [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
-                 private_.env().write(
-                     [&](lmdb::WriteTxn& txn) {
-                       PrivateBatch batch(private_, txn);
-                       for (current = 0; current < group.size(); ++current)
-                         group[current]->priv(batch);
-                     },
-                     space);
-               });
+  const auto run_shared = [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+    Undone undone;
+    shared_.env().write(
+        [&](lmdb::WriteTxn& txn) {
+          undone.clear();
+          SharedBatch batch(shared_, txn, now);
+          std::size_t of_peers = 0;
+          for (current = 0; current < group.size(); ++current) {
+            Job& job = *group[current];
+            if (job.peer && (!undone.empty() || (of_peers >= turn_octets && is_urgent()))) {
+              undone.insert(&job);
+              continue;
+            }
+            if (job.peer) of_peers += job.octets;
+            job.shared(batch);
+          }
+          batch.finish();
+          if (!planted(Bug::told_before_commit)) return;
+          for (Job* job : group) end(*job, nullptr);
+        },
+        space);
+    committed_();
+    return undone;
+  };
+  const auto run_private = [&](const std::vector<Job*>& group, std::size_t& current, lmdb::Space space) {
+    private_.env().write(
+        [&](lmdb::WriteTxn& txn) {
+          PrivateBatch batch(private_, txn);
+          for (current = 0; current < group.size(); ++current) group[current]->priv(batch);
+        },
+        space);
+    return Undone();
+  };
+  const Undone undone = commit_group(shared_.env(), shared, run_shared);
+  (void)commit_group(private_.env(), priv, run_private);
+  Rest rest;
+  for (Job& job : jobs) {
+    if (undone.contains(&job)) {
+      rest.jobs.push_back(std::move(job));
+    } else if (job.peer) {
+      rest.after = job.peer;
+    }
+  }
+  return rest;
 }
 
 }  // namespace loam

@@ -35,6 +35,7 @@ Federation::Impl::~Impl() {
   work_.reset();
   loop_.stop();
   thread_.join();
+  pool_.stop();
   while (!rounds_.empty()) {
     const auto link = rounds_.begin()->first;
     end_round(link, "the memory was closed");

@@ -18,6 +18,7 @@
 #include "lib/store_source.hpp"
 #include "lib/waiting_jobs.hpp"
 #include "lib/watch.hpp"
+#include "lib/work_pool.hpp"
 #include "transport/endpoint.hpp"
 #include "transport/tls.hpp"
 
@@ -78,7 +79,9 @@ class Federation::Impl final : public LinkHost {
   void unwatch(std::uint64_t id);  ///< any thread
 
   // Links.
-  WriteQuota::Time wait_of(const Hello& peer, const CheckedApply& checked, WriteQuota::Time now);
+  void store(const Hello& peer, std::vector<CheckedApply> pieces, const std::shared_ptr<StreamGaps>& gaps,
+             const std::function<void(ApplyOutcome)>& ended);
+  WriteQuota::Time wait_of(const Hello& peer, std::span<const CheckedApply> pieces, WriteQuota::Time now);
   void release();
   void dial(const Address& address);
   void dial_known();
@@ -101,6 +104,7 @@ class Federation::Impl final : public LinkHost {
   std::set<std::shared_ptr<Link>> links_;
   std::map<std::shared_ptr<Link>, std::function<void(const SessionReport&)>> rounds_;
   Refusals refusals_;
+  WorkPool pool_{verifying_threads()};
   WriteQuota quota_;
   WaitingJobs waiting_;  ///< for their authors' quota
   boost::asio::steady_timer released_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/error.hpp"
+#include "lib/apply_pieces.hpp"
 #include "lib/federation_impl.hpp"
 #include "lib/membership.hpp"
 #include "lib/peers.hpp"
@@ -17,6 +18,29 @@ namespace net = boost::asio;
 WriteQuota::Time steady_now() {
   return std::chrono::duration_cast<WriteQuota::Time>(std::chrono::steady_clock::now().time_since_epoch());
 }
+
+/// What a peer brings at once, being verified piece by piece; then the loop thread goes on with it.
+class Verification final : public SlicedWork {
+ public:
+  using Then = std::function<void(std::vector<CheckedApply>)>;
+
+  Verification(const SharedStore& store, net::io_context& loop, std::vector<Apply> pieces, Then then)
+      : store_(store), loop_(loop), then_(std::move(then)) {
+    for (Apply& piece : pieces) pieces_.push_back({std::move(piece), std::nullopt});
+  }
+
+  std::size_t slices() const override { return pieces_.size(); }
+  void slice(std::size_t index) override { pieces_[index] = check_apply(store_, std::move(pieces_[index].change)); }
+  void end() override {
+    net::post(loop_, [then = std::move(then_), pieces = std::move(pieces_)]() mutable { then(std::move(pieces)); });
+  }
+
+ private:
+  const SharedStore& store_;
+  net::io_context& loop_;
+  std::vector<CheckedApply> pieces_;
+  Then then_;
+};
 
 }  // namespace
 
@@ -64,28 +88,40 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
       done(outcome);
     });
   };
-  CheckedApply checked = check_apply(core_.shared, std::move(change));
-  const WaitingJobs::Line line{peer.nonce, core_.shared.number(checked.change.segment)};
+  const auto verified = [this, peer, gaps = refusals_.of(peer.nonce), ended](std::vector<CheckedApply> pieces) {
+    store(peer, std::move(pieces), gaps, ended);
+  };
+  pool_.add(peer.instance, std::make_shared<Verification>(core_.shared, loop_, pieces_of(std::move(change)), verified));
+}
+
+// Stores what has been verified, unless it has to wait for its authors' quota.
+void Federation::Impl::store(const Hello& peer, std::vector<CheckedApply> pieces,
+                             const std::shared_ptr<StreamGaps>& gaps,
+                             const std::function<void(ApplyOutcome)>& ended) {
+  const WaitingJobs::Line line{peer.nonce, core_.shared.number(pieces.front().change.segment)};
   const auto now = steady_now();
-  const auto until = wait_of(peer, checked, now);
-  Job job = apply_job(core_.shared, peer.store, peer.instance, std::move(checked), refusals_.of(peer.nonce),
-                      std::move(ended));
-  if (until <= now && !waiting_.has(line)) return core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+  const auto until = wait_of(peer, pieces, now);
+  std::vector<Job> jobs = apply_jobs(core_.shared, peer.store, peer.instance, std::move(pieces), gaps, ended);
+  if (until <= now && !waiting_.has(line)) {
+    for (Job& job : jobs) core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+    return;
+  }
   if (!waiting_.has(line)) {
     core_.log(LogLevel::warning, "segment " + core_.shared.name(line.second) + ": " + peer.name +
                                      " brings more of an author than sync.author_batches_per_second: it waits");
   }
-  waiting_.add(line, until, std::move(job));
+  for (Job& job : jobs) waiting_.add(line, until, std::move(job));
   release();
 }
 
 // Until when a change waits, for its authors' sake. What governors write never waits.
-WriteQuota::Time Federation::Impl::wait_of(const Hello& peer, const CheckedApply& checked, WriteQuota::Time now) {
+WriteQuota::Time Federation::Impl::wait_of(const Hello& peer, std::span<const CheckedApply> pieces,
+                                           WriteQuota::Time now) {
   WriteQuota::Time until = now;
-  if (checked.change.segment == registry_name) return until;
-  const SegmentNumber segment = core_.shared.number(checked.change.segment);
-  for (const auto& [author, batches] : signed_batches(checked)) {
-    until = std::max(until, quota_.take(peer.instance, segment, author, batches, now));
+  const std::string& name = pieces.front().change.segment;
+  if (name == registry_name) return until;
+  for (const auto& [author, batches] : signed_batches(pieces)) {
+    until = std::max(until, quota_.take(peer.instance, core_.shared.number(name), author, batches, now));
   }
   return until;
 }
@@ -132,8 +168,9 @@ void Federation::Impl::hold(const Hello& peer, Hold removal) {
         std::to_string(removal.dots.count()) +
         " records without saying so: they are kept until confirmed (loam peers confirm-removal " +
         peer.name + ")");
-  core_.queue.submit(hold_job(core_.shared, peer.store, std::move(removal)),
-                     CommitQueue::Full::accept);
+  Job job = hold_job(core_.shared, peer.store, std::move(removal));
+  job.peer = peer.instance;
+  core_.queue.submit(std::move(job), CommitQueue::Full::accept);
 }
 
 void Federation::Impl::admit(Admit stranger, std::function<void(std::optional<std::string>)> done) {

@@ -81,7 +81,7 @@ struct ApplyOutcome {
   std::uint64_t inserted = 0;
   std::uint64_t dropped = 0;
   std::uint64_t equivocated = 0;
-  std::optional<std::string> refused;  ///< why nothing was stored; absent: it is durable
+  std::optional<std::string> refused;  ///< why it is not stored, or only in part; absent: it is durable
   std::uint64_t left_out = 0;  ///< records that are not stored, as their author may not write them
   std::uint64_t parked = 0;    ///< records that may be stored once more of the registry is here
   std::string reason;          ///< of one of these
@@ -111,6 +111,7 @@ struct SessionReport {
   std::uint64_t round_trips = 0;
   std::uint64_t octets_sent = 0;
   std::uint64_t octets_received = 0;
+  std::uint64_t octets_opening = 0;  ///< of both: frames by which the two show each other who they are
   std::map<std::string, SegmentTally> segments;
   std::map<std::string, std::uint64_t> lag;  ///< local changes that the peer has not confirmed
 };

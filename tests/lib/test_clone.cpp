@@ -114,8 +114,11 @@ TEST_CASE("a copy is told of once, and also when what showed it could not be sto
       Apply change{.ticket = i, .segment = test::set_segment, .delta = {}, .authors = {}, .position = {}};
       change.delta.context.insert(Dot{mine.actor, mine.counter + i});
       change.authors.emplace(mine.actor, ActorClaim(id_of<InstanceId>(1)));
-      jobs.push_back(apply_job(store.shared, id_of<StoreId>(5), {}, check_apply(store.shared, std::move(change)),
-                               Refusals().of({}), [&](const ApplyOutcome& outcome) { outcomes.push_back(outcome); }));
+      std::vector<CheckedApply> pieces;
+      pieces.push_back(check_apply(store.shared, std::move(change)));
+      auto made = apply_jobs(store.shared, id_of<StoreId>(5), {}, std::move(pieces), Refusals().of({}),
+                             [&](const ApplyOutcome& outcome) { outcomes.push_back(outcome); });
+      jobs.push_back(std::move(made.front()));
     }
     store.write([&](SharedBatch& batch) {
       for (Job& job : jobs) job.shared(batch);

@@ -197,10 +197,12 @@ void World::apply(Link& link, int side, Apply change) {
     perform(**found, side, at.session->applied(*told, now_));
     trace_.expect(alarms_due_.empty(), "no alarm was raised of two contents");
   };
-  todo.job =
-      apply_job(process.shared, peer, end.peer->instance, check_apply(process.shared, std::move(change)),
-                process.refusals.of(end.peer->nonce),
-                [told](const ApplyOutcome& outcome) { *told = outcome; });
+  std::vector<CheckedApply> pieces;
+  pieces.push_back(check_apply(process.shared, std::move(change)));
+  todo.job = std::move(apply_jobs(process.shared, peer, end.peer->instance, std::move(pieces),
+                                  process.refusals.of(end.peer->nonce),
+                                  [told](const ApplyOutcome& outcome) { *told = outcome; })
+                           .front());
   process.queue.push_back(std::move(todo));
 }
 
