@@ -12,7 +12,22 @@ namespace loam {
 namespace {
 
 using Places = std::vector<std::size_t>;  // of assignments in the log
-using Part = std::vector<bool>;           // of the log
+
+/// A part of the log: a bit for each assignment. Parts of one log have the same size.
+class Part {
+ public:
+  explicit Part(std::size_t size = 0) : words_((size + 63) / 64) {}
+
+  bool operator[](std::size_t place) const noexcept { return (words_[place / 64] >> place % 64 & 1) != 0; }
+  void insert(std::size_t place) noexcept { words_[place / 64] |= std::uint64_t{1} << place % 64; }
+  void insert(const Part& other) noexcept {
+    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+  }
+  bool operator==(const Part&) const = default;
+
+ private:
+  std::vector<std::uint64_t> words_;
+};
 
 bool is_revocation(const RegistryAssignment& assignment) {
   return assignment.entry.status == InstanceStatus::revoked;
@@ -110,7 +125,10 @@ struct Registry::State {
   std::map<Dot, std::size_t> places;
   std::vector<Part> seen;                         ///< by each, itself left out
   std::map<InstanceId, Places> about;             ///< by subject
-  std::vector<bool> stands;                       ///< of a revocation: in force by what its author had seen
+  std::vector<bool> is_own_name;                  ///< the key is its subject's
+  Part all;
+  Places revocations;
+  Part stands;                                    ///< of revocations: in force by what their authors had seen
   Part unfenced;                                  ///< in force where there are no fences
   Part in_force;                                  ///< with all fences
   std::map<InstanceId, Fence> fences;             ///< of those who are revoked
@@ -158,19 +176,23 @@ void Registry::State::order(std::vector<RegistryAssignment> assignments) {
 Registry::State::State(const PublicKey& founds, std::vector<RegistryAssignment> assignments)
     : founder_key(founds), founder(instance_of(founds)) {
   order(std::move(assignments));
+  seen.reserve(log.size());
   for (const RegistryAssignment& assignment : log) {
     Part& part = seen.emplace_back(log.size());
     for (const Dot& dot : assignment.frontier) {
       const std::size_t place = places.at(dot);
-      for (std::size_t i = 0; i <= place; ++i) part[i] = part[i] || seen[place][i] || i == place;
+      part.insert(seen[place]);
+      part.insert(place);
     }
+    is_own_name.push_back(instance_of(assignment.entry.key) == assignment.subject);
+    if (is_revocation(assignment)) revocations.push_back(seen.size() - 1);
   }
-  stands.resize(log.size());
-  for (std::size_t i = 0; i < log.size(); ++i) {
-    if (!is_revocation(log[i])) continue;
-    stands[i] = is_governor(log[i].author, seen[i], in_force_of(seen[i]));
+  all = Part(log.size());
+  for (std::size_t i = 0; i < log.size(); ++i) all.insert(i);
+  stands = Part(log.size());
+  for (const std::size_t place : revocations) {
+    if (is_governor(log[place].author, seen[place], in_force_of(seen[place]))) stands.insert(place);
   }
-  const Part all(log.size(), true);
   fences = fences_of(all);
   in_force = valid_of(all, fences);
   unfenced = fences.empty() ? in_force : valid_of(all, {});
@@ -179,8 +201,9 @@ Registry::State::State(const PublicKey& founds, std::vector<RegistryAssignment> 
 // What is in force of a part that has all that it has seen, with the fences in it.
 Part Registry::State::in_force_of(const Part& part) const { return valid_of(part, fences_of(part)); }
 
-// The same of a part, by what is known of all: most have seen no fence.
+// The same of a part, by what is known of all: most have seen no fence, or everything.
 Part Registry::State::seen_in_force(const Part& part) const {
+  if (part == all) return in_force;
   const auto fenced = fences_of(part);
   return fenced.empty() ? unfenced : valid_of(part, fenced);
 }
@@ -189,26 +212,26 @@ Part Registry::State::valid_of(const Part& part, const std::map<InstanceId, Fenc
   Part valid(log.size());
   for (std::size_t i = 0; i < log.size(); ++i) {
     const RegistryAssignment& assignment = log[i];
-    if (!part[i] || instance_of(assignment.entry.key) != assignment.subject) continue;
+    if (!part[i] || !is_own_name[i]) continue;
     if (is_revocation(assignment)) {
-      valid[i] = stands[i];
+      if (stands[i]) valid.insert(i);
       continue;
     }
     const auto fence = fenced.find(assignment.author);
     const bool is_void = fence != fenced.end() && !leaves(fence->second, registry_name, assignment.dot);
-    valid[i] = !is_void && is_governor(assignment.author, seen[i], valid);
+    if (!is_void && is_governor(assignment.author, seen[i], valid)) valid.insert(i);
   }
   return valid;
 }
 
 std::map<InstanceId, Fence> Registry::State::fences_of(const Part& part) const {
-  std::map<InstanceId, Fence> all;
-  for (std::size_t i = 0; i < log.size(); ++i) {
-    if (!part[i] || !stands[i] || instance_of(log[i].entry.key) != log[i].subject) continue;
-    const auto [at, is_first] = all.emplace(log[i].subject, log[i].entry.fence);
+  std::map<InstanceId, Fence> found;
+  for (const std::size_t i : revocations) {
+    if (!part[i] || !stands[i] || !is_own_name[i]) continue;
+    const auto [at, is_first] = found.emplace(log[i].subject, log[i].entry.fence);
     if (!is_first) restrict_fence(at->second, log[i].entry.fence);
   }
-  return all;
+  return found;
 }
 
 std::optional<InstanceEntry> Registry::State::entry(const InstanceId& instance, const Part& part,
@@ -264,7 +287,7 @@ std::unique_ptr<Registry> Registry::with(const std::vector<RegistryAssignment>& 
 }
 
 std::optional<InstanceEntry> Registry::find(const InstanceId& instance) const {
-  auto entry = state_->entry(instance, Part(state_->log.size(), true), state_->in_force);
+  auto entry = state_->entry(instance, state_->all, state_->in_force);
   if (!entry) return entry;
   if (const auto fence = state_->fences.find(instance); fence != state_->fences.end()) {
     entry->fence = fence->second;
@@ -291,8 +314,8 @@ std::optional<Part> Registry::State::part_of(const std::vector<Dot>& frontier) c
   for (const Dot& dot : frontier) {
     const auto at = places.find(dot);
     if (at == places.end()) return std::nullopt;
-    const Part& earlier = seen[at->second];
-    for (std::size_t i = 0; i < part.size(); ++i) part[i] = part[i] || earlier[i] || i == at->second;
+    part.insert(seen[at->second]);
+    part.insert(at->second);
   }
   return part;
 }
@@ -326,8 +349,7 @@ std::optional<PublicKey> Registry::key_of(const InstanceId& instance) const {
   const auto known = state_->about.find(instance);
   if (known == state_->about.end()) return std::nullopt;
   for (const std::size_t place : known->second) {
-    const PublicKey& key = state_->log[place].entry.key;
-    if (instance_of(key) == instance) return key;
+    if (state_->is_own_name[place]) return state_->log[place].entry.key;
   }
   return std::nullopt;
 }
@@ -346,9 +368,7 @@ bool Registry::is_in_force(const Dot& dot) const {
 
 std::vector<Dot> Registry::frontier() const {
   Part has_been_seen(state_->log.size());
-  for (const Part& seen : state_->seen) {
-    for (std::size_t i = 0; i < seen.size(); ++i) has_been_seen[i] = has_been_seen[i] || seen[i];
-  }
+  for (const Part& seen : state_->seen) has_been_seen.insert(seen);
   std::vector<Dot> frontier;
   for (const auto& [dot, place] : state_->places) {
     if (!has_been_seen[place]) frontier.push_back(dot);
