@@ -86,6 +86,7 @@ class Peer final : public loam::Source {
   loam::Delta write(const std::string& name, Write&& write) {
     Segment& segment = at(name);
     loam::Delta delta = write(segment.replica);
+    forget_sums(segment, delta.context);
     enter(segment, delta.context, id_);
     return delta;
   }
@@ -109,6 +110,7 @@ class Peer final : public loam::Source {
     }
     for (const auto& [actor, ranges] : change.delta.context) assert(authors_.contains(actor));
     const loam::Applied applied = segment.replica.receive(change.delta);
+    forget_sums(segment, change.delta.context);
     const bool is_removal = applied.inserted == 0 && applied.dropped > 0;
     if (!(broken.removals_not_journalled && is_removal)) enter(segment, applied.changed, origin);
     if (change.position) remember(change.segment, *change.position, origin);
@@ -182,10 +184,8 @@ class Peer final : public loam::Source {
     const std::uint64_t rows_before = rows_read;
     for (auto actor = after ? all.upper_bound(*after) : all.begin();
          actor != all.end() && found.size() < max; ++actor) {
-      loam::ActorState state{actor->first, actor->second, 0, {}};
-      state.live_count = live_counters(name, actor->first, actor->second).count();
-      state.live = live_fingerprint(name, actor->first, actor->second);
-      found.push_back(std::move(state));
+      const Sums& kept = sums(name, actor->first, actor->second);
+      found.push_back({actor->first, actor->second, kept.live_count, kept.live});
     }
     rows_read = rows_before + 1 + found.size();  // the store keeps counts and fingerprints
     return found;
@@ -247,6 +247,12 @@ class Peer final : public loam::Source {
     loam::StoreId origin;
   };
 
+  /// Of one actor's live records.
+  struct Sums {
+    std::uint64_t live_count = 0;
+    loam::Fingerprint live;
+  };
+
   struct Segment {
     explicit Segment(Replica made) : replica(std::move(made)) {}
 
@@ -256,7 +262,19 @@ class Peer final : public loam::Source {
     std::uint64_t head = 0;
     std::deque<Entry> entries;
     std::map<loam::StoreId, loam::Position> positions;
+    mutable std::map<loam::ActorId, Sums> sums;  ///< of actors that were asked for and have not changed since
   };
+
+  static void forget_sums(Segment& segment, const loam::Context& changed) {
+    for (const auto& [actor, counters] : changed) segment.sums.erase(actor);
+  }
+
+  const Sums& sums(const std::string& name, const loam::ActorId& actor, const loam::RangeSet& covered) const {
+    auto& kept = at(name).sums;
+    const auto found = kept.find(actor);
+    if (found != kept.end()) return found->second;
+    return kept[actor] = {live_counters(name, actor, covered).count(), live_fingerprint(name, actor, covered)};
+  }
 
   static void enter(Segment& segment, const loam::Context& changed, const loam::StoreId& origin) {
     if (changed.empty()) return;
