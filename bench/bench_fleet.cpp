@@ -57,27 +57,6 @@ std::uint64_t loopback_octets() {
   return 0;
 }
 
-/// A directory in memory, removed at the end: each agent has a disk of its own in life, and here they
-/// would share one. Where there is no such file system it is on the disk.
-class MemoryDirectory {
- public:
-  explicit MemoryDirectory(Run& run) : path_(run.fresh()) {
-    std::string pattern = "/dev/shm/loam-bench.XXXXXX";
-    if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
-  }
-  MemoryDirectory(const MemoryDirectory&) = delete;
-  MemoryDirectory& operator=(const MemoryDirectory&) = delete;
-  ~MemoryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 /// Agents, spread over a few processes. The first, a hub where the shape has one, has its own.
 class Fleet {
  public:
@@ -224,7 +203,7 @@ void idle(Run& run) {
   const std::size_t agents = run.size(1'000, 6);
   const std::size_t writes = run.size(100, 5);
   constexpr auto pause = std::chrono::milliseconds(100);
-  const MemoryDirectory others(run);
+  const bench::InMemory others;  // each agent has a disk of its own in life; here they would share one
   Fleet fleet(run, agents, 1, run.fresh(), others.path());
   const double before = fleet.hub_octets();
   const auto edges = edges_of(Shape::star, agents);

@@ -162,7 +162,8 @@ void catch_up(Run& run) {
     const double spent = seconds([&] { report = sync(pair.other, pair.endpoint); });
     std::map<std::string, double> values{{"ms", spent * 1e3},
                                          {"cpu_ms", (bench::processor_seconds() - processor) * 1e3},
-                                         {"octets", octets(report)}};
+                                         {"octets", octets(report)},
+                                         {"octets_opening", static_cast<double>(report.bytes_opening)}};
     if (beside > 0) values["octets_per_octet_of_records"] = octets(report) / beside;
     bench::require(digest(pair.one) == digest(pair.other), "they differ");
     const auto live = pair.one.status().segments.at(segment).records;

@@ -1,15 +1,25 @@
 #include "bench/federation.hpp"
 
+#include <algorithm>
+#include <thread>
+
+#include "bench/child.hpp"
+#include "bench/harness.hpp"
 #include "lib/loam.hpp"
 
 namespace bench {
 
-void found(const std::vector<std::pair<std::filesystem::path, std::string>>& members) {
-  const auto open = [](const std::pair<std::filesystem::path, std::string>& member,
-                       const std::optional<std::string>& federation) {
-    return loam::Memory::open(
-        {.dir = member.first, .name = member.second, .federation = federation, .log = {}, .now_ms = {}});
-  };
+namespace {
+
+using Named = std::pair<std::filesystem::path, std::string>;
+
+loam::Memory open(const Named& member, const std::optional<std::string>& federation) {
+  return loam::Memory::open(
+      {.dir = member.first, .name = member.second, .federation = federation, .log = {}, .now_ms = {}});
+}
+
+// Returns what the others are given.
+std::string admit_all(const std::vector<Named>& members) {
   loam::Memory founder = open(members.front(), std::nullopt);
   for (std::size_t i = 1; i < members.size(); ++i) {
     loam::Member member{.name = members[i].second, .public_key = loam::instance_key(members[i].first)};
@@ -19,8 +29,23 @@ void found(const std::vector<std::pair<std::filesystem::path, std::string>>& mem
     }
     founder.admit(member);
   }
-  const std::string federation = founder.federation();
-  for (std::size_t i = 1; i < members.size(); ++i) (void)open(members[i], federation);
+  return founder.federation();
+}
+
+}  // namespace
+
+void found(const std::vector<std::pair<std::filesystem::path, std::string>>& members) {
+  const std::string federation = admit_all(members);
+  // Each looks at every signature of the registry: so on all processors.
+  const std::size_t processes = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, members.size());
+  std::vector<Child> opening;
+  for (std::size_t process = 0; process < processes; ++process) {
+    opening.emplace_back([&](Lines& lines) {
+      for (std::size_t i = 1 + process; i < members.size(); i += processes) (void)open(members[i], federation);
+      lines.say("opened");
+    });
+  }
+  for (Child& each : opening) require(each.lines().hear() == "opened", "a member cannot be opened");
 }
 
 }  // namespace bench

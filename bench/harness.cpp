@@ -67,6 +67,18 @@ int parse(int argc, char** argv, Arguments& arguments) {
 
 }  // namespace
 
+InMemory::InMemory() : process_(::getpid()) {
+  const fs::path memory = "/dev/shm";
+  std::string made = ((fs::is_directory(memory) ? memory : fs::temp_directory_path()) / "loam-bench-XXXXXX").string();
+  require(::mkdtemp(made.data()) != nullptr, "no directory in memory");
+  root_ = made;
+}
+
+InMemory::~InMemory() {
+  std::error_code ignored;
+  if (process_ == ::getpid()) fs::remove_all(root_, ignored);
+}
+
 fs::path Run::fresh() { return dir_ / std::to_string(++made_); }
 
 void Run::progress(std::string_view what, std::uint64_t done, std::uint64_t all) const {

@@ -80,6 +80,20 @@ MemoryUse memory_of(pid_t process);
 /// The value below which that share of the values lies: 0.5 is the median. Not of none.
 double percentile(std::vector<double> values, double share);
 
+/// A directory that does not exist yet, in memory rather than on a disk; removed at the end, by the process that made it.
+class InMemory {
+ public:
+  InMemory();
+  InMemory(const InMemory&) = delete;
+  InMemory& operator=(const InMemory&) = delete;
+  ~InMemory();
+  std::filesystem::path path() const { return root_ / "dir"; }
+
+ private:
+  std::filesystem::path root_;
+  pid_t process_;
+};
+
 /// Octets of a directory's files on the disk.
 std::uint64_t octets_on_disk(const std::filesystem::path& dir);
 
