@@ -205,6 +205,7 @@ struct PeerReport {
   std::uint64_t round_trips = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_opening = 0;  ///< of both: by which the two showed each other who they are
   std::map<std::string, SegmentTraffic> segments;
 };
 

@@ -43,6 +43,7 @@ PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
   out.round_trips = report.round_trips;
   out.bytes_sent = report.octets_sent;
   out.bytes_received = report.octets_received;
+  out.bytes_opening = report.octets_opening;
   for (const auto& [name, tally] : report.segments) {
     out.segments[name] = {tally.sent, tally.received, tally.removed, tally.refused, tally.parked, tally.held};
   }

@@ -216,6 +216,12 @@ struct AckFrame {
 using Frame = std::variant<Hello, Bye, Ping, StateFrame, DeltaFrame, CompareFrame, ContextFrame,
                            LiveFrame, DeadFrame, AskFrame, AckFrame, Proof, JoinFrame>;
 
+/// Whether it is one of those by which two show each other who they are.
+inline bool is_of_opening(const Frame& frame) noexcept {
+  return std::holds_alternative<Hello>(frame) || std::holds_alternative<Proof>(frame) ||
+         std::holds_alternative<JoinFrame>(frame);
+}
+
 /// A frame of a type that this version does not know.
 class UnknownFrame : public Error {
  public:

@@ -27,6 +27,7 @@ class Outbound {
     Bytes bytes = encode_frame(frame);
     const std::uint64_t size = bytes.size();
     octets_sent_ += size;
+    if (is_of_opening(frame)) octets_opening_ += size;
     actions_.push_back(Send{std::move(bytes)});
     return size;
   }
@@ -75,6 +76,7 @@ class Outbound {
   }
 
   std::uint64_t octets_sent() const noexcept { return octets_sent_; }
+  std::uint64_t octets_opening() const noexcept { return octets_opening_; }  ///< of these
   std::uint64_t next_ticket() noexcept { return ++ticket_; }
 
  private:
@@ -90,6 +92,7 @@ class Outbound {
   SessionLimits limits_;
   std::vector<Action> actions_;
   std::uint64_t octets_sent_ = 0;
+  std::uint64_t octets_opening_ = 0;
   std::uint64_t counted_octets_ = 0;
   std::uint64_t acked_octets_ = 0;
   std::uint64_t awaited_octets_ = 0;

@@ -34,6 +34,7 @@ void Session::Impl::received(BytesView message) {
   last_received_ = now_;
   report_.octets_received += message.size();
   const Frame frame = decode_frame(message);
+  if (is_of_opening(frame)) opening_received_ += message.size();
   const bool is_answer =
       !std::holds_alternative<AckFrame>(frame) && !std::holds_alternative<Ping>(frame);
   if (awaiting_answer_ && is_answer) {

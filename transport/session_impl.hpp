@@ -55,6 +55,7 @@ class Session::Impl {
       theirs ? close(close_protocol_error, "invalid", error.what()) : fail(error.what());
     }
     report_.octets_sent = out_.octets_sent();
+    report_.octets_opening = out_.octets_opening() + opening_received_;
     return out_.take();
   }
 
@@ -164,6 +165,7 @@ class Session::Impl {
   std::optional<Time> armed_;
   std::optional<Time> compare_at_;
   std::uint64_t octets_seen_ = 0;
+  std::uint64_t opening_received_ = 0;
   std::uint64_t done_octets_ = 0;  ///< of chunks that are durable, and of parts that were read
   std::size_t message_octets_ = 0;
   int compare_rounds_ = 0;

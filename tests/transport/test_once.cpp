@@ -33,6 +33,10 @@ TEST_CASE("one round brings both sides up to date, and reports what it did") {
   CHECK(report.segments.at("registry") == SegmentTally{});
   CHECK(report.octets_sent == net.octets(link, 0));
   CHECK(report.octets_received == net.octets(link, 1));
+  std::uint64_t opening = 0;
+  for (const test::Sent& sent : net.sent()) opening += is_of_opening(sent.frame()) ? sent.bytes.size() : 0;
+  CHECK(opening > 0);
+  CHECK(report.octets_opening == opening);
   const auto& theirs = net.end(link, 1).session->report();
   CHECK(theirs.converged);
   CHECK(theirs.segments.at(lessons) == SegmentTally{.sent = 4, .received = 3});
