@@ -36,8 +36,12 @@ std::string admit_all(const std::vector<Named>& members) {
 
 void found(const std::vector<std::pair<std::filesystem::path, std::string>>& members) {
   const std::string federation = admit_all(members);
+  if (members.size() < 16) {
+    for (std::size_t i = 1; i < members.size(); ++i) (void)open(members[i], federation);
+    return;
+  }
   // Each looks at every signature of the registry: so on all processors.
-  const std::size_t processes = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, members.size());
+  const std::size_t processes = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 16);
   std::vector<Child> opening;
   for (std::size_t process = 0; process < processes; ++process) {
     opening.emplace_back([&](Lines& lines) {

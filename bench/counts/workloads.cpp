@@ -1,4 +1,4 @@
-// Fixed pieces of work in one thread, for whoever counts what they cost: bench/counts/check runs each
+// Fixed pieces of work in one thread, for whoever counts what they cost: bench/counts/check runs them
 // under callgrind, which looks at the functions `work_…` only, and compares what is printed here.
 #include <cstdio>
 #include <cstdlib>
