@@ -14,6 +14,7 @@ import unittest
 if "LOAM" not in os.environ:
     raise SystemExit("LOAM: the path of the binary is not set")
 LOAM = os.environ["LOAM"]
+RUNS_FACTOR = float(os.environ.get("RUNS_FACTOR", "1"))  # below 1: everything is slow, as under a sanitizer
 PATIENCE_S = 120  # for anything that ought to be immediate
 
 RECEIPT = {"id", "segment", "scope", "target", "existing"}

@@ -14,14 +14,14 @@ import threading
 import time
 import unittest
 
-from cli_case import LOAM
+from cli_case import LOAM, RUNS_FACTOR
 from peers_case import Peers
 
-KILLS = int(os.environ.get("KILLS") or max(20, 500 * float(os.environ.get("RUNS_FACTOR", "1"))))
+KILLS = int(os.environ.get("KILLS") or max(20, 500 * RUNS_FACTOR))
 SEED = int(os.environ.get("SEED", "0")) or random.randrange(1, 1 << 32)
 BATCH = 40  # records of one atomic batch
-COPIED = 1500
-IMPORTED = 2500
+COPIED = 1500 if RUNS_FACTOR >= 1 else 600
+IMPORTED = 2500 if RUNS_FACTOR >= 1 else 1100
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "store-v1")
 IMPORT_GROUP = 1000  # lines that `import` writes in one transaction
 
