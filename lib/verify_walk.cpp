@@ -162,7 +162,13 @@ class SharedWalk {
     expect(signed_dots_ == batch_dots_, "a live dot is in no batch");
   }
 
-  // Of our own we have the key.
+  // Of our own we have the key, of others the registry.
+  std::optional<PublicKey> key_of(const InstanceId& author) {
+    if (author == store_.instance() && store_.signing_key()) return store_.signing_key().public_key();
+    if (!registry_) registry_ = store_.registry(reader_);
+    return registry_ ? registry_->key_of(author) : std::nullopt;
+  }
+
   void check_batch(BytesView key, const BatchRow& row) {
     const SegmentNumber segment = load_u16(key.data());
     const ActorIndex actor = load_u32(key.data() + 2);
@@ -175,9 +181,8 @@ class SharedWalk {
     expect(live > 0, name + " has no live record");
     const auto batch = batch_of(reader_, store_.identity(), segment, actor, first, variant, row);
     if (!batch) return expect(false, name + " does not fit its records");
-    if (batch->claim.author != store_.instance() || !store_.signing_key()) return;
-    expect(is_signed_by(store_.signing_key().public_key(), {encode(*batch), row.signature}),
-           name + " has another signature");
+    const auto author_key = key_of(batch->claim.author);
+    expect(!author_key || is_signed_by(*author_key, {encode(*batch), row.signature}), name + " has another signature");
   }
 
   void check_contexts() {
@@ -284,6 +289,7 @@ class SharedWalk {
   const SharedReader& reader_;
   const WalkSink& found_;
   const char* table_ = "";
+  std::shared_ptr<const Registry> registry_;
   PendingIndex pending_;
   std::map<SegmentNumber, SegmentRow> segments_;
   std::map<SegmentNumber, Totals> totals_;
