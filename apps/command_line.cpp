@@ -354,6 +354,24 @@ void add_exchange_commands(CLI::App& root, Command& chosen) {
   imported.text("FILE", imported->file, "A file, or - for standard input")->required();
   imported.flag("--dry-run", imported->dry_run, "Check everything, write nothing");
 
+  const Verb<command::Backup> backup(
+      root, chosen,
+      {"backup", "Make a backup, while the instance goes on", "loam backup /mnt/backups/alpha-monday",
+       "Without --private it has no key: whoever restores it is a new instance, which a governor has to admit.\n"});
+  backup.text("TARGET", backup->target, "A directory that is empty or not there yet")->required();
+  backup.flag("--private", backup->options.with_private, "Private segments and the key too");
+
+  const Verb<command::Restore> restore(
+      root, chosen,
+      {"restore", "Make the instance of a backup in DIR, which is empty",
+       "loam -C DIR restore /mnt/backups/alpha-monday",
+       "It catches up with its peers: what was removed since does not come back. With --as-new the instance in DIR\n"
+       "writes as its own what the backup has and it has not, removed or not.\n"});
+  restore.text("BACKUP", restore->backup, "What `backup` made, or the directory of a stopped instance")->required();
+  restore.flag("--as-new", restore->as_new, "Bring records back to the instance in DIR, and so everywhere");
+  restore.texts("-s SEGMENT", restore->segments,
+                "With --as-new, only this segment; several times for several; none: every shared one that is not governed");
+
   const Verb<command::Peers> peers(
       root, chosen,
       {"peers", "Tell who is in the federation and who was met; change what they may",

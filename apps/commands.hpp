@@ -153,6 +153,17 @@ struct Import {
   bool dry_run = false;
 };
 
+struct Backup {
+  std::string target;
+  BackupOptions options;
+};
+
+struct Restore {
+  std::string backup;
+  bool as_new = false;
+  std::vector<std::string> segments;  ///< with `as_new`
+};
+
 struct Journal {
   bool drop = false;
 };
@@ -173,6 +184,6 @@ using Command =
                  command::List, command::Revise, command::Forget, command::Put, command::Show,
                  command::Erase, command::Keys, command::Route, command::Serve, command::Sync,
                  command::Status, command::Digest, command::Verify, command::Doctor,
-                 command::Export, command::Import, command::Journal, command::Peers>;
+                 command::Export, command::Import, command::Backup, command::Restore, command::Journal, command::Peers>;
 
 }  // namespace loam::cli

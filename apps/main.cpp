@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <new>
 
+#include "apps/backup.hpp"
 #include "apps/care.hpp"
 #include "apps/command_line.hpp"
 #include "apps/entries.hpp"

@@ -260,6 +260,22 @@ std::optional<std::string> admit_invited(Core& core, SharedBatch& batch, const P
   return std::nullopt;
 }
 
+void forget_invitations(Core& core) {
+  Job job;
+  job.shared = [](SharedBatch& batch) {
+    const TableKey prefix = TableKey().octets(bytes_of(invitation_prefix));
+    std::vector<Bytes> keys;
+    {
+      lmdb::Cursor cursor = batch.txn().cursor(table::meta);
+      for (bool on = cursor.seek(prefix); on && starts_with(cursor.key(), prefix); on = cursor.next()) {
+        keys.push_back(copy_of(cursor.key()));
+      }
+    }
+    for (const Bytes& key : keys) batch.txn().erase(table::meta, key);
+  };
+  run_job(core, std::move(job));
+}
+
 bool has_invitations(const SharedReader& reader, std::int64_t now_ms) {
   const TableKey prefix = TableKey().octets(bytes_of(invitation_prefix));
   lmdb::Cursor cursor = reader.txn().cursor(table::meta);

@@ -39,6 +39,9 @@ std::string invite(Core& core, const InviteOptions& options);
 std::optional<std::string> admit_invited(Core& core, SharedBatch& batch, const PublicKey& key,
                                          const std::array<std::byte, 16>& secret);
 
+/// Forgets all invitations: of a backup nobody knows which were used since.
+void forget_invitations(Core& core);
+
 /// Whether there is an open invitation.
 bool has_invitations(const SharedReader& reader, std::int64_t now_ms);
 

@@ -12,6 +12,7 @@
 
 #include "crdt/error.hpp"
 #include "crdt/value.hpp"
+#include "lib/backup.hpp"
 #include "lib/member.hpp"
 #include "lib/options.hpp"
 #include "lib/packet.hpp"
@@ -434,6 +435,17 @@ class Memory {
   /// author; the provenance names the claimed one. `progress` is told lines done, may be empty.
   ImportReport import_records(const std::function<std::optional<std::string>()>& next_line,
                               bool dry_run = false,
+                              const std::function<void(std::uint64_t)>& progress = {});
+
+  /// Makes a backup in a directory that is empty or not there yet, while this instance goes on: a compacted copy of one
+  /// moment of each store. It appears whole or not at all. `restore_instance` makes an instance of it. Throws
+  /// Error(invalid) for a directory that is not empty, Error(denied), Error(out_of_space), Error(failed).
+  BackupReport backup(const std::filesystem::path& target, const BackupOptions& options = {}) const;
+
+  /// Writes what a backup has and this instance has no more, as its own and under new dots: so it comes back everywhere,
+  /// also what was removed. What stands here stays. `progress` is told how much was looked at; may be empty. Throws as
+  /// `restore_instance`, and as writes do.
+  ImportReport restore_as_new(const std::filesystem::path& backup, const RestoredSegments& segments = {},
                               const std::function<void(std::uint64_t)>& progress = {});
 
   /// Drops the journal: peers that return compare contexts instead. Loses nothing.

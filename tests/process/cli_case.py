@@ -22,7 +22,7 @@ RECORD = {"id", "segment", "type", "text", "title", "payload", "tags", "authors"
           "updated_ms", "retracted", "supersedes", "provenance"}
 COMMANDS = ["init", "id", "invite", "join", "admit", "remember", "recall", "get", "list", "revise", "forget", "put", "show", "keys", "erase",
             "route", "serve", "sync", "status", "digest", "verify", "doctor", "export", "import",
-            "journal", "peers"]
+            "backup", "restore", "journal", "peers"]
 
 
 # Ids of packets; the first two begin alike.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <boost/json.hpp>
 #include <span>
 #include <utility>
 
@@ -10,139 +9,15 @@
 #include "lib/lookup.hpp"
 #include "lib/memory_impl.hpp"
 #include "lib/packet_json.hpp"
-#include "lib/quarantine.hpp"
+#include "lib/readd.hpp"
 #include "lib/signed_record.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
 namespace {
 
-namespace json = boost::json;
-
-constexpr std::size_t export_page = 1'000;
 constexpr std::size_t import_group = 1'000;
 constexpr std::size_t line_octets_max = std::size_t{4} << 20;  // escaped, and as it was signed
-
-json::array texts(const std::vector<std::string>& list) {
-  json::array array;
-  for (const std::string& text : list) array.emplace_back(text);
-  return array;
-}
-
-void put_text(json::object& object, const char* key, const std::string& text) {
-  if (!text.empty()) object[key] = text;
-}
-
-// A record as an envelope, so that whoever reads envelopes reads it.
-json::object envelope_of(const Record& record, Scope scope) {
-  json::object packet{{"packet_type", record.type},
-                      {"segment", record.segment},
-                      {"payload", to_json(Value(record.payload))},
-                      {"timestamp_ms", record.created_ms}};
-  // A private record is known by its packet id: importing it again finds it.
-  if (scope == Scope::priv) packet["packet_id"] = record.id;
-  if (!record.tags.empty()) packet["tags"] = texts(record.tags);
-  if (!record.metadata.empty()) packet["metadata"] = to_json(Value(record.metadata));
-  if (!record.provenance.empty() && !record.provenance.front().source.empty()) {
-    packet["provenance"] = json::object{{"source", record.provenance.front().source}};
-  }
-  if (record.confidence) {
-    json::object confidence{{"score", record.confidence->score}};
-    put_text(confidence, "rationale", record.confidence->rationale);
-    packet["confidence"] = std::move(confidence);
-  }
-  put_text(packet, "thread_id", record.thread_id);
-  if (record.expires_at_ms != 0) packet["expires_at_ms"] = record.expires_at_ms;
-  return packet;
-}
-
-}  // namespace
-
-std::string export_line(const Record& record, Scope scope, const std::string& signed_by) {
-  json::object line{{"id", record.id}, {"authors", texts(record.authors)}, {"packet", envelope_of(record, scope)}};
-  put_text(line, "signed", signed_by);
-  return json::serialize(line);
-}
-
-std::string export_line(const Entry& entry) {
-  return json::serialize(json::object{{"segment", entry.segment},
-                                      {"key", entry.key},
-                                      {"value", to_json(*entry.value)},
-                                      {"author", entry.author},
-                                      {"at_ms", entry.at_ms}});
-}
-
-namespace {
-
-void export_set(const Core& core, const Segment& segment,
-                const std::function<void(std::string_view)>& sink, ExportReport& report) {
-  ListQuery query{segment.name, export_page, {}};
-  while (true) {
-    const RecordPage page = list_records(core, query);
-    for (const Record& record : page.items) {
-      const auto element = segment.scope == Scope::shared ? ElementId::parse(record.id) : std::nullopt;
-      sink(export_line(record, segment.scope, element ? signed_text(core.shared, segment.name, *element) : ""));
-    }
-    report.written += page.items.size();
-    report.damaged += page.damaged;
-    if (!page.next) return;
-    query.cursor = *page.next;
-  }
-}
-
-// The winner of a key; absent: there is none any more. A key is left out when any of its
-// assignments cannot be read, for then nobody knows which one wins.
-std::optional<Entry> exported_entry(const Core& core, const Segment& segment,
-                                    const std::string& key, ExportReport& report) {
-  try {
-    auto entries = read_entries(core, segment, key);
-    if (entries.empty() || !entries.front().value) return std::nullopt;
-    return std::move(entries.front());
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::damaged) throw;
-    ++report.damaged;
-    return std::nullopt;
-  }
-}
-
-void export_map(const Core& core, const Segment& segment,
-                const std::function<void(std::string_view)>& sink, ExportReport& report) {
-  std::string after;
-  while (true) {
-    const KeyPage page = list_keys(core, segment, after, export_page);
-    for (const std::string& key : page.items) {
-      const auto entry = exported_entry(core, segment, key, report);
-      if (!entry) continue;
-      sink(export_line(*entry));
-      ++report.written;
-    }
-    report.damaged += page.damaged;
-    if (!page.next) return;
-    after = *page.next;
-  }
-}
-
-// Which segments an export is of; private ones only when they were asked for.
-std::vector<const Segment*> exported_segments(const ExportQuery& query, const SegmentTable& table) {
-  std::vector<const Segment*> segments;
-  if (query.segments.empty()) {
-    for (const Segment& segment : table.all()) {
-      const bool wanted =
-          segment.scope == Scope::shared ? segment.name != registry_name : query.include_private;
-      if (wanted) segments.push_back(&segment);
-    }
-    return segments;
-  }
-  for (const std::string& name : query.segments) {
-    const Segment& segment = table.find(name);
-    if (segment.scope == Scope::priv && !query.include_private) {
-      throw Error(ErrorCode::denied, "export: segment " + segment.name +
-                                         " is private: ask for private segments explicitly");
-    }
-    segments.push_back(&segment);
-  }
-  return segments;
-}
 
 const Map& map_of(const Value& value, const char* what) {
   if (const auto* map = value.get<Map>()) return *map;
@@ -190,7 +65,10 @@ PacketEnvelope imported_packet(const Map& line) {
   return packet;
 }
 
-Imported plan_import(const Core& core, const Value& value) {
+/// As whom a line is written: as its authors have signed it where that is so, or always as this instance.
+enum class Authorship { kept, own };
+
+Imported plan_import(const Core& core, const Value& value, Authorship authorship) {
   const Map& line = map_of(value, "the line");
   Imported imported;
   if (const Value* key = find(line, "key")) {
@@ -203,8 +81,9 @@ Imported plan_import(const Core& core, const Value& value) {
     write.segment = &core.segment(segment, Kind::map);
     write.key = *key->get<std::string>();
     write.value = value_octets(*assigned);
-    // An old export must not overrule what has been decided since.
-    imported.existing = !read_entries(core, *write.segment, write.key).empty();
+    // An old export must not overrule what has been decided since; only who wants it all back overrules an erasure.
+    const auto entries = read_entries(core, *write.segment, write.key);
+    imported.existing = !entries.empty() && (authorship == Authorship::kept || entries.front().value);
     return imported;
   }
   imported.write = plan_write(stores_of(core), imported_packet(line));
@@ -293,12 +172,13 @@ void write_planned(Core& core, std::vector<PlannedWrite> writes, ImportReport& r
   }
 }
 
-void import_lines(Core& core, std::vector<ImportLine> group, bool dry_run, ImportReport& report) {
-  if (!dry_run) import_signed(core, group);
+void import_lines(Core& core, std::vector<ImportLine> group, bool dry_run, ImportReport& report,
+                  Authorship authorship = Authorship::kept) {
+  if (!dry_run && authorship == Authorship::kept) import_signed(core, group);
   std::vector<PlannedWrite> writes;
   for (const ImportLine& line : group) {
     try {
-      Imported imported = plan_import(core, line.value);
+      Imported imported = plan_import(core, line.value, authorship);
       if (imported.existing) {
         line.has_come ? ++report.written : ++report.existing;
       } else if (dry_run) {
@@ -314,19 +194,6 @@ void import_lines(Core& core, std::vector<ImportLine> group, bool dry_run, Impor
 }
 
 }  // namespace
-
-ExportReport Memory::export_records(const ExportQuery& query,
-                                    const std::function<void(std::string_view line)>& sink) const {
-  ExportReport report;
-  // Those that were forgotten because they cannot be read are damaged still, until a peer sends
-  // them.
-  report.damaged = impl_->core.shared.read(quarantine_counts).open;
-  for (const Segment* segment : exported_segments(query, impl_->core.segments)) {
-    const auto export_segment = segment->kind == Kind::set ? export_set : export_map;
-    export_segment(impl_->core, *segment, sink, report);
-  }
-  return report;
-}
 
 ImportReport Memory::import_records(const std::function<std::optional<std::string>()>& next_line,
                                     bool dry_run,
@@ -349,6 +216,48 @@ ImportReport Memory::import_records(const std::function<std::optional<std::strin
   import_lines(core, std::move(group), dry_run, report);
   std::sort(report.refused.begin(), report.refused.end());
   if (progress) progress(lines);
+  return report;
+}
+
+namespace {
+
+std::vector<const Segment*> readded_segments(const std::vector<std::string>& names, const SegmentTable& table) {
+  std::vector<const Segment*> segments;
+  for (const Segment& segment : table.all()) {
+    const bool is_one = segment.scope == Scope::shared && !segment.governed && segment.name != registry_name;
+    if (names.empty() && is_one) segments.push_back(&segment);
+  }
+  for (const std::string& name : names) {
+    const Segment& segment = table.find(name);
+    if (segment.scope != Scope::shared || segment.name == registry_name) {
+      throw Error(ErrorCode::denied, "restore: segment " + segment.name + " cannot be written anew");
+    }
+    segments.push_back(&segment);
+  }
+  return segments;
+}
+
+}  // namespace
+
+ImportReport readd(Core& into, const Core& from, const std::vector<std::string>& segments,
+                   const std::function<void(std::uint64_t)>& progress) {
+  ImportReport report;
+  ExportReport read;
+  std::vector<ImportLine> group;
+  std::uint64_t lines = 0;
+  const auto write_group = [&] {
+    import_lines(into, std::exchange(group, {}), false, report, Authorship::own);
+    if (progress) progress(lines);
+  };
+  const auto take = [&](std::string_view line) {
+    group.push_back({++lines, parse_json(line, {.octets_max = line_octets_max})});
+    if (group.size() >= import_group) write_group();
+  };
+  for (const Segment* segment : readded_segments(segments, into.segments)) {
+    export_segment(from, *segment, take, read);
+  }
+  write_group();
+  if (read.damaged > 0) report.refused.emplace_back(0, std::to_string(read.damaged) + " cannot be read");
   return report;
 }
 
