@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -151,11 +152,14 @@ TEST_CASE("seeds that have failed once hold") {
   const Runner plain;
   const Runner trusting({.forced = {"trust"}});
   Markers markers;
-  for (std::string line; std::getline(file, line);) {
+  // What a seed does depends on the compiler, and they failed with gcc: under a sanitizer a few are enough.
+  int left = test::scaled(1'000) < 1'000 ? 6 : 1'000;
+  for (std::string line; left > 0 && std::getline(file, line);) {
     std::istringstream words(line);
     std::uint64_t seed = 0;
     std::string word;
     if (!(words >> seed >> word)) continue;
+    --left;
     CHECK_MESSAGE(holds(word == "trust:" ? trusting : plain, seed, markers), line);
   }
 }
@@ -234,7 +238,8 @@ TEST_CASE("a failure is made as small as what causes it") {
 
 TEST_CASE("a run is a pure function of its seed") {
   const Runner runner;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  const auto seeds = static_cast<std::uint64_t>(std::max<long long>(3, test::scaled(12)));
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const Result once = runner.run(seed);
     const Result again = runner.run(seed);
     CHECK(once.hash == again.hash);
