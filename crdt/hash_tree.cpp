@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <functional>
 
 #include "crdt/hash.hpp"
 
@@ -25,6 +26,9 @@ class Walk {
        std::span<const std::uint32_t> gone = {}, std::vector<TreeHash>* out = nullptr)
       : there_(there), rest_(rest), gone_(gone), out_(out) {}
 
+  /// Told every node that it makes or reads, with its first leaf and how many it has.
+  void listen(std::function<void(std::uint32_t, std::uint32_t, const TreeHash&)> each) { each_ = std::move(each); }
+
   // A subtree: its hash, and whether every leaf of it is gone now. What of it is gone and larger than it is
   // not known yet has not been written to the rest.
   struct Part {
@@ -37,6 +41,7 @@ class Walk {
       if (rest_.empty()) return std::nullopt;
       const TreeHash hash = rest_.front();
       rest_ = rest_.subspan(1);
+      tell(first, leaves, hash);
       return Part{hash, true};
     }
     if (leaves == 1) {
@@ -45,6 +50,7 @@ class Walk {
       there_ = there_.subspan(1);
       const bool is_gone = !gone_.empty() && gone_.front() == first;
       if (is_gone) gone_ = gone_.subspan(1);
+      tell(first, leaves, hash);
       return Part{hash, is_gone};
     }
     const std::uint32_t left = left_size(leaves);
@@ -58,16 +64,23 @@ class Walk {
     const bool is_gone = before->is_gone && after->is_gone;
     if (out_ && is_gone) out_->resize(written);
     if (out_ && after->is_gone && !is_gone) out_->push_back(after->hash);
-    return Part{node_hash(before->hash, after->hash), is_gone};
+    const TreeHash hash = node_hash(before->hash, after->hash);
+    tell(first, leaves, hash);
+    return Part{hash, is_gone};
   }
 
   bool is_used_up() const { return there_.empty() && rest_.empty() && gone_.empty(); }
 
  private:
+  void tell(std::uint32_t first, std::uint32_t leaves, const TreeHash& hash) const {
+    if (each_) each_(first, leaves, hash);
+  }
+
   std::span<const TreeLeaf> there_;
   std::span<const TreeHash> rest_;
   std::span<const std::uint32_t> gone_;
   std::vector<TreeHash>* out_;
+  std::function<void(std::uint32_t, std::uint32_t, const TreeHash&)> each_;
 };
 
 // Reads one part of a tree along with the walk over both.
@@ -170,6 +183,37 @@ std::optional<std::vector<TreeHash>> tree_rest(std::uint32_t leaves, std::span<c
   if (!whole || !walk.is_used_up()) return std::nullopt;
   if (whole->is_gone) out = {whole->hash};
   return out;
+}
+
+std::optional<TreePaths> TreePaths::of(std::uint32_t leaves, const TreePart& part) {
+  if (leaves == 0) return std::nullopt;
+  TreePaths paths(leaves);
+  Walk walk(part.there, part.rest);
+  walk.listen([&](std::uint32_t first, std::uint32_t count, const TreeHash& hash) {
+    paths.nodes_.emplace(std::pair(first, count), hash);
+  });
+  if (!walk.part(0, leaves) || !walk.is_used_up()) return std::nullopt;
+  return paths;
+}
+
+// What is left of the leaf stands for itself from the top down, what is right of it from the leaf up.
+std::vector<TreeHash> TreePaths::rest_of(std::uint32_t place) const {
+  std::vector<TreeHash> before;
+  std::vector<TreeHash> after;
+  std::uint32_t first = 0;
+  for (std::uint32_t leaves = leaves_; leaves > 1;) {
+    const std::uint32_t left = left_size(leaves);
+    if (place < first + left) {
+      after.push_back(nodes_.at({first + left, leaves - left}));
+      leaves = left;
+    } else {
+      before.push_back(nodes_.at({first, left}));
+      first += left;
+      leaves -= left;
+    }
+  }
+  before.insert(before.end(), after.rbegin(), after.rend());
+  return before;
 }
 
 std::optional<TreePart> tree_union(std::uint32_t leaves, const TreePart& left, const TreePart& right) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "crdt/fingerprint.hpp"
@@ -44,6 +46,23 @@ struct TreePart {
   std::vector<TreeLeaf> there;
   std::vector<TreeHash> rest;
   bool operator==(const TreePart&) const = default;
+};
+
+/// A tree of which some leaves are there, with each of its nodes hashed once: for the rests of single leaves, of which
+/// each is otherwise as much work as the root. A value.
+class TreePaths {
+ public:
+  /// Absent when the part does not fit.
+  static std::optional<TreePaths> of(std::uint32_t leaves, const TreePart& part);
+
+  /// The rest when of all leaves only that one is there still; it is one of those that were.
+  std::vector<TreeHash> rest_of(std::uint32_t place) const;
+
+ private:
+  explicit TreePaths(std::uint32_t leaves) : leaves_(leaves) {}
+
+  std::uint32_t leaves_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, TreeHash> nodes_;  ///< by first leaf and number of leaves
 };
 
 /// What two parts of one tree know together: the leaves of both, and the rest of those that neither has. Absent

@@ -51,16 +51,48 @@ std::optional<Batch> batch_of(const SharedReader& reader, const StoreIdentity& i
   return batch;
 }
 
+namespace {
+
+// All that a row says of its batch, for records that are still to be named.
+BatchPart part_without_records(const SharedReader& reader, std::uint64_t first, BatchRow row) {
+  BatchPart part{.first = first, .count = row.count, .here = {}, .frontier = {}, .superseded = {},
+                 .signature = row.signature, .rest = std::move(row.rest)};
+  for (const auto& [index, counter] : row.frontier) part.frontier.push_back({reader.actor(index).id, counter});
+  for (const auto& [index, counters] : row.superseded) part.superseded.insert(reader.actor(index).id, counters);
+  return part;
+}
+
+}  // namespace
+
+std::optional<BatchPart> SingleParts::part_of(const SharedReader& reader, SegmentNumber segment, ActorIndex actor,
+                                              std::uint64_t counter, const BatchPlace& at) {
+  if (!at.is_signed()) return std::nullopt;
+  const std::uint64_t first = counter - at.place;
+  const auto octets = reader.txn().get(table::dot, batch_key(segment, actor, first, at.variant));
+  if (!octets) return std::nullopt;
+  BatchPart part = part_without_records(reader, first, decode_batch_row(*octets));
+  part.here.insert(counter);
+  const Key key{segment, actor, first, at.variant};
+  auto kept = kept_.find(key);
+  if (kept == kept_.end() || kept->second.signature != part.signature) {
+    TreePart tree{live_leaves(reader, segment, actor, first, at.variant, static_cast<std::uint16_t>(part.count)),
+                  std::move(part.rest)};
+    auto paths = TreePaths::of(part.count, tree);
+    if (!paths) return std::nullopt;
+    if (kept_.size() >= batches_kept_max) kept_.clear();
+    kept = kept_.insert_or_assign(key, Kept{part.signature, std::move(*paths)}).first;
+  }
+  part.rest = kept->second.paths.rest_of(at.place);
+  return part;
+}
+
 std::optional<BatchPart> part_of(const SharedReader& reader, SegmentNumber segment, ActorIndex actor,
                                  std::uint64_t first, std::uint8_t variant, const std::vector<TreeLeaf>& here,
                                  const RangeSet& seen) {
   const auto octets = reader.txn().get(table::dot, batch_key(segment, actor, first, variant));
   if (!octets) return std::nullopt;
-  BatchRow row = decode_batch_row(*octets);
-  BatchPart part{.first = first, .count = row.count, .here = {}, .frontier = {}, .superseded = {},
-                 .signature = row.signature, .rest = std::move(row.rest)};
-  for (const auto& [index, counter] : row.frontier) part.frontier.push_back({reader.actor(index).id, counter});
-  for (const auto& [index, counters] : row.superseded) part.superseded.insert(reader.actor(index).id, counters);
+  const BatchRow row = decode_batch_row(*octets);
+  BatchPart part = part_without_records(reader, first, row);
   for (const TreeLeaf& leaf : here) part.here.insert(first + leaf.place);
   if (seen.contains(RangeSet(Range{first, first + row.count - 1}))) return part;
   const auto live = live_leaves(reader, segment, actor, first, variant, row.count);

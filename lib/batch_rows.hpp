@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "crdt/batch.hpp"
 #include "lib/shared_tables.hpp"
@@ -106,6 +107,24 @@ class BatchRows {
 std::optional<BatchPart> part_of(const SharedReader& reader, SegmentNumber segment, ActorIndex actor,
                                  std::uint64_t first, std::uint8_t variant, const std::vector<TreeLeaf>& here,
                                  const RangeSet& seen);
+
+/// What stands beside live records that travel alone, each without the others of its batch. The hashes of a batch are
+/// kept for its other records, so many ask in an order that has them together. One thread.
+class SingleParts {
+ public:
+  /// Absent: it is not signed, or the row does not fit the records.
+  std::optional<BatchPart> part_of(const SharedReader& reader, SegmentNumber segment, ActorIndex actor,
+                                   std::uint64_t counter, const BatchPlace& at);
+
+ private:
+  using Key = std::tuple<SegmentNumber, ActorIndex, std::uint64_t, std::uint8_t>;  ///< of a batch
+  struct Kept {
+    Signature signature;  ///< of whichever batch stood there
+    TreePaths paths;
+  };
+
+  std::map<Key, Kept> kept_;
+};
 
 /// The batch of a row, with its records as they live here: what its author has signed. Absent: the row does not fit
 /// the records.

@@ -69,11 +69,13 @@ namespace {
 void export_set(const Core& core, const Segment& segment,
                 const std::function<void(std::string_view)>& sink, ExportReport& report) {
   ListQuery query{segment.name, export_page, {}};
+  const bool is_shared = segment.scope == Scope::shared;
+  SignedTexts texts(core.shared, is_shared ? core.shared.number(segment.name) : 0);
   while (true) {
     const RecordPage page = list_records(core, query);
     for (const Record& record : page.items) {
-      const auto element = segment.scope == Scope::shared ? ElementId::parse(record.id) : std::nullopt;
-      sink(export_line(record, segment.scope, element ? signed_text(core.shared, segment.name, *element) : ""));
+      const auto element = is_shared ? ElementId::parse(record.id) : std::nullopt;
+      sink(export_line(record, segment.scope, element ? texts.of(*element) : ""));
     }
     report.written += page.items.size();
     report.damaged += page.damaged;

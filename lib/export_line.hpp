@@ -8,7 +8,7 @@ namespace loam {
 
 struct Core;
 
-/// What an export has of a record: one JSON object, without a newline. `signed_by` is what `signed_text` says.
+/// What an export has of a record: one JSON object, without a newline. `signed_by` is what `SignedTexts` says.
 std::string export_line(const Record& record, Scope scope, const std::string& signed_by = {});
 
 /// The same of an entry that has a value.

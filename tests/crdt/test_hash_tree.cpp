@@ -131,6 +131,26 @@ TEST_CASE("leaves out of order or twice, and no leaves at all, make no root") {
   CHECK_FALSE(loam::tree_rest(8, leaves_of(leaves, std::vector<bool>(8, true)), {}, std::vector<std::uint32_t>{9}));
 }
 
+TEST_CASE("the rest of one leaf, of a tree hashed once, is that of all others gone") {
+  test::forall("paths", 300, [](Gen& gen) {
+    const auto leaves = random_leaves(gen, 1 + gen.index(256));
+    const auto size = static_cast<std::uint32_t>(leaves.size());
+    const auto part = random_part(gen, leaves.size());
+    const loam::TreePart known{leaves_of(leaves, part), loam::tree_rest(leaves, part)};
+    const auto paths = loam::TreePaths::of(size, known);
+    REQUIRE(paths);
+    for (const TreeLeaf& leaf : known.there) {
+      std::vector<bool> alone(leaves.size());
+      alone[leaf.place] = true;
+      REQUIRE(paths->rest_of(leaf.place) == loam::tree_rest(leaves, alone));
+    }
+    loam::TreePart wrong = known;
+    wrong.rest.push_back({});
+    REQUIRE(!loam::TreePaths::of(size, wrong));
+    REQUIRE(!loam::TreePaths::of(0, known));
+  });
+}
+
 TEST_CASE("two parts of a tree know together what both have, and its rest") {
   test::forall("union", 2'000, [](Gen& gen) {
     const auto leaves = random_leaves(gen, 1 + gen.index(200));
