@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <span>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "lib/memory_impl.hpp"
 #include "lib/packet_json.hpp"
 #include "lib/readd.hpp"
+#include "lib/signed_group.hpp"
 #include "lib/signed_record.hpp"
 #include "lib/write_plan.hpp"
 
@@ -120,16 +122,38 @@ std::optional<SignedLine> signed_line(const Core& core, ImportLine& line) {
   }
 }
 
-// In one commit. Throws when one of them cannot be joined at all; nothing is written then.
-void join_signed(Core& core, std::span<const SignedLine> lines) {
+bool is_live(const SharedReader& reader, SegmentNumber segment, const DeltaFrame& frame) {
+  return std::all_of(frame.delta.live.begin(), frame.delta.live.end(), [&](const auto& record) {
+    const Dot& dot = record.first;
+    const auto actor = reader.actor_index(dot.actor);
+    return actor && reader.txn().get(table::dot, dot_key(segment, *actor, dot.counter));
+  });
+}
+
+// Joins the lines together, each batch once, or one by one; in one commit. Says of each whether it has come. Throws when
+// something cannot be joined at all; nothing is written then.
+void join_signed(Core& core, std::span<const SignedLine> lines, bool together) {
+  std::map<SegmentNumber, SignedGroup> groups;
+  std::vector<const SignedLine*> alone;
+  for (const SignedLine& line : lines) {
+    if (!together || !groups[line.segment].add(line.frame)) alone.push_back(&line);
+  }
   std::vector<bool> has_come(lines.size());
   Job job;
   job.shared = [&](SharedBatch& batch) {
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-      const DeltaFrame& frame = lines[i].frame;
-      has_come[i] = batch.join(lines[i].segment, frame.delta, frame.authors, frame.batches, {}).inserted > 0;
+    const auto join = [&](SegmentNumber segment, const DeltaFrame& frame) {
+      if (!frame.delta.empty()) (void)batch.join(segment, frame.delta, frame.authors, frame.batches, {});
       (void)batch.take_left_out();
+    };
+    const auto is_there = [&](const SignedLine& line) { return is_live(batch.reader(), line.segment, line.frame); };
+    for (std::size_t i = 0; i < lines.size(); ++i) has_come[i] = !is_there(lines[i]);
+    for (const auto& [segment, group] : groups) join(segment, group.frame());
+    for (const SignedLine* line : alone) join(line->segment, line->frame);
+    // What else is in a batch may be why it was refused.
+    for (const SignedLine& line : lines) {
+      if (together && !is_there(line)) join(line.segment, line.frame);
     }
+    for (std::size_t i = 0; i < lines.size(); ++i) has_come[i] = has_come[i] && is_there(lines[i]);
   };
   run_job(core, std::move(job));
   for (std::size_t i = 0; i < lines.size(); ++i) lines[i].line->has_come = has_come[i];
@@ -144,21 +168,17 @@ void import_signed(Core& core, std::vector<ImportLine>& group) {
     if (auto found = signed_line(core, line)) lines.push_back(std::move(*found));
   }
   if (lines.empty()) return;
-  const auto is_bad = [](const Error& error) {
-    return error.code() == ErrorCode::untrusted || error.code() == ErrorCode::invalid;
-  };
-  try {
-    return join_signed(core, lines);
-  } catch (const Error& error) {
-    if (!is_bad(error)) throw;
-  }
-  for (const SignedLine& line : lines) {  // all but the bad ones
+  const auto is_joined = [&](std::span<const SignedLine> some, bool together) {
     try {
-      join_signed(core, {&line, 1});
+      join_signed(core, some, together);
+      return true;
     } catch (const Error& error) {
-      if (!is_bad(error)) throw;
+      if (error.code() != ErrorCode::untrusted && error.code() != ErrorCode::invalid) throw;
+      return false;
     }
-  }
+  };
+  if (is_joined(lines, true)) return;
+  for (const SignedLine& line : lines) (void)is_joined({&line, 1}, false);  // all but the bad ones
 }
 
 void write_planned(Core& core, std::vector<PlannedWrite> writes, ImportReport& report) {

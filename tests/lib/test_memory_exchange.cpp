@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include "lib/base64.hpp"
+#include "lib/signed_record.hpp"
 #include "tests/lib/opened.hpp"
+#include "tests/support/gen.hpp"
 
 namespace loam {
 namespace {
@@ -103,6 +106,48 @@ TEST_CASE("what was exported is imported as it was, by its authors where they ar
         alpha.value("governance_meta", "owner")->value);
   CHECK(beta.value("session_context", "goal")->value == Value("private goal"));
   CHECK(!beta.value("governance_meta", "gone"));
+}
+
+// What was signed in a line, with one octet of its record changed.
+std::string altered(const std::string& line) {
+  const std::string before = "\"signed\":\"";
+  const auto at = line.find(before) + before.size();
+  const auto end = line.find('"', at);
+  DeltaFrame frame = parse_signed_text(line.substr(at, end - at));
+  Bytes& record = frame.delta.live.begin()->second;
+  record[record.size() / 2] ^= std::byte{1};
+  return line.substr(0, at) + base64_of(encode_frame(frame)) + line.substr(end);
+}
+
+TEST_CASE("records of one batch come in together, in any order, and one that is not as it was signed alone stays out") {
+  const Instances instances;
+  Memory alpha = instances.open("alpha");
+  std::vector<PacketEnvelope> packets;
+  for (int i = 0; i < 300; ++i) {
+    packets.push_back({.packet_type = "lesson", .payload = {{"text", "lesson " + std::to_string(i)}}});
+  }
+  alpha.write(packets);
+  Lines lines = exported(alpha);
+  REQUIRE(lines.size() == 300);
+  ::test::Gen gen(3);
+  for (std::size_t i = lines.size(); i > 1; --i) std::swap(lines[i - 1], lines[gen.index(i)]);
+  const std::string whole = alpha.digest("lessons_learned").at("lessons_learned");
+  Memory beta = instances.open("beta");
+  CHECK(import(beta, lines).written == 300);
+  CHECK(beta.digest("lessons_learned").at("lessons_learned") == whole);
+  CHECK(beta.verify({.deep = true}).is_sound());
+  lines[7] = altered(lines[7]);
+  lines.push_back(lines[8]);  // twice
+  Memory gamma = instances.open("gamma");
+  const ImportReport report = import(gamma, lines);
+  CHECK(report.refused.empty());
+  CHECK(texts(gamma) == texts(alpha));
+  std::size_t own = 0;
+  for (const Record& record : gamma.list({.segment = "lessons_learned", .limit = 1'000, .cursor = {}}).items) {
+    own += record.authors == std::vector<std::string>{"gamma"} ? 1 : 0;
+  }
+  CHECK(own == 1);
+  CHECK(gamma.verify({.deep = true}).is_sound());
 }
 
 TEST_CASE("importing again writes nothing") {
