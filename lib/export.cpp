@@ -56,12 +56,14 @@ std::string export_line(const Record& record, Scope scope, const std::string& si
   return json::serialize(line);
 }
 
-std::string export_line(const Entry& entry) {
-  return json::serialize(json::object{{"segment", entry.segment},
-                                      {"key", entry.key},
-                                      {"value", to_json(*entry.value)},
-                                      {"author", entry.author},
-                                      {"at_ms", entry.at_ms}});
+std::string export_line(const Entry& entry, const std::string& signed_by) {
+  json::object line{{"segment", entry.segment},
+                    {"key", entry.key},
+                    {"value", to_json(*entry.value)},
+                    {"author", entry.author},
+                    {"at_ms", entry.at_ms}};
+  put_text(line, "signed", signed_by);
+  return json::serialize(line);
 }
 
 namespace {
@@ -102,12 +104,19 @@ std::optional<Entry> exported_entry(const Core& core, const Segment& segment,
 void export_map(const Core& core, const Segment& segment,
                 const std::function<void(std::string_view)>& sink, ExportReport& report) {
   std::string after;
+  const bool is_shared = segment.scope == Scope::shared;
+  const SegmentNumber number = is_shared ? core.shared.number(segment.name) : 0;
+  SignedTexts texts(core.shared, number);
+  const auto signed_by = [&](const std::string& key) {
+    return core.shared.read(
+        [&](const SharedReader& reader) { return texts.of(reader, current_dots(core, reader, number, key)); });
+  };
   while (true) {
     const KeyPage page = list_keys(core, segment, after, export_page);
     for (const std::string& key : page.items) {
       const auto entry = exported_entry(core, segment, key, report);
       if (!entry) continue;
-      sink(export_line(*entry));
+      sink(export_line(*entry, is_shared ? signed_by(key) : ""));
       ++report.written;
     }
     report.damaged += page.damaged;

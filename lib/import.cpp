@@ -111,11 +111,13 @@ struct SignedLine {
 std::optional<SignedLine> signed_line(const Core& core, ImportLine& line) {
   const auto* map = line.value.get<Map>();
   const Value* text = map ? find(*map, "signed") : nullptr;
-  const Value* packet = map ? find(*map, "packet") : nullptr;
-  if (text == nullptr || packet == nullptr || !text->get<std::string>() || !packet->get<Map>()) return std::nullopt;
+  if (text == nullptr || !text->get<std::string>()) return std::nullopt;
+  const Value* packet = find(*map, "packet");
+  const Map* names_segment = packet ? packet->get<Map>() : map;
+  if (names_segment == nullptr) return std::nullopt;
   try {
-    const Segment& segment = core.segments.find(text_at(*packet->get<Map>(), "segment"));
-    if (segment.scope != Scope::shared || segment.kind != Kind::set) return std::nullopt;
+    const Segment& segment = core.segments.find(text_at(*names_segment, "segment"));
+    if (segment.scope != Scope::shared || segment.kind != (packet ? Kind::set : Kind::map)) return std::nullopt;
     return SignedLine{core.shared.number(segment.name), parse_signed_text(*text->get<std::string>()), &line};
   } catch (const Error&) {
     return std::nullopt;

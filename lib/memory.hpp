@@ -430,7 +430,7 @@ class Memory {
   ExportReport export_records(const ExportQuery& query,
                               const std::function<void(std::string_view line)>& sink) const;
 
-  /// Writes what `export_records` handed out, line by line, in groups. Records that their authors have signed
+  /// Writes what `export_records` handed out, line by line, in groups. Records and entries that their authors have signed
   /// in this federation come in as a peer's would, and stay theirs. Of others this instance becomes the
   /// author; the provenance names the claimed one. `progress` is told lines done, may be empty.
   ImportReport import_records(const std::function<std::optional<std::string>()>& next_line,

@@ -10,7 +10,8 @@
 
 namespace loam {
 
-/// What an export has beside records of a shared set segment, so that their authors stay their authors. One thread.
+/// What an export has beside records and entries of a shared segment, so that their authors stay their authors. One
+/// thread.
 class SignedTexts {
  public:
   SignedTexts(const SharedStore& store, SegmentNumber segment) : store_(store), segment_(segment) {}
@@ -18,6 +19,9 @@ class SignedTexts {
   /// A record's dots with what was signed, as a chunk would bring them, in base64. Empty: not all of it is signed, or it
   /// is too large.
   std::string of(const ElementId& element);
+
+  /// The same of these dots, of one snapshot.
+  std::string of(const SharedReader& reader, const std::vector<StoredDot>& dots);
 
  private:
   const SharedStore& store_;

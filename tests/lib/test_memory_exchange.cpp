@@ -150,6 +150,35 @@ TEST_CASE("records of one batch come in together, in any order, and one that is 
   CHECK(gamma.verify({.deep = true}).is_sound());
 }
 
+TEST_CASE("entries keep the authors that have signed them, also where the importer may not write them") {
+  const Instances instances;
+  Memory alpha = instances.open("alpha");
+  Memory beta = instances.open("beta");
+  alpha.put("governance_meta", "owner", "ops");
+  alpha.put("governance_meta", "owner", "security");
+  alpha.put("approval_rules", "deploy", Map{{"needs", "approval"}});
+  alpha.grant("beta", {.permissions = {{"governance_meta", "r"}, {"approval_rules", "r"}}, .role = "member"});
+  REQUIRE(test::sync(beta, test::listen(alpha)).converged);
+  alpha.put("governance_meta", "owner", "everybody");
+  alpha.put("approval_rules", "delete", Map{{"needs", "two"}});
+  const Lines lines = exported(alpha);
+  REQUIRE(lines.size() == 3);
+  const ImportReport report = import(beta, lines);
+  CHECK(report.refused.empty());
+  CHECK(report.written == 2);
+  CHECK(report.existing == 1);
+  CHECK(beta.value("governance_meta", "owner")->value == Value("everybody"));
+  CHECK(beta.value("governance_meta", "owner")->author == "alpha");
+  CHECK(beta.value("approval_rules", "delete")->author == "alpha");
+  CHECK(beta.siblings("governance_meta", "owner").empty());
+  CHECK(beta.verify({.deep = true}).is_sound());
+  Lines forged = exported(alpha, {.segments = {"approval_rules"}});
+  for (std::string& line : forged) line = altered(line);
+  Memory gamma = instances.open("gamma");
+  CHECK(import(gamma, forged).written == 2);  // as its own, which it may
+  CHECK(gamma.value("approval_rules", "delete")->author == "gamma");
+}
+
 TEST_CASE("importing again writes nothing") {
   const Instances instances;
   const Memory alpha = filled(instances, "alpha");

@@ -13,7 +13,7 @@ CALLS = [["id"], ["remember", "x"], ["remember", "--packet", "-"], ["remember", 
          ["show", "session_context", "k"], ["keys", "session_context"], ["erase", "session_context", "k"],
          ["route", "read", "lessons_learned"], ["serve", "--listen", "127.0.0.1:0"], ["sync", "ws://127.0.0.1:1"],
          ["sync", "--watch", "ws://127.0.0.1:1"], ["status"], ["status", "--watch"], ["digest"], ["export"],
-         ["import", "-"], ["journal"], ["journal", "--drop"], ["verify"], ["verify", "--deep"],
+         ["import", "-"], ["backup", "x"], ["restore", "x", "--as-new"], ["journal"], ["journal", "--drop"], ["verify"], ["verify", "--deep"],
          ["verify", "--absent", ID_A], ["doctor"], ["doctor", "--fix"],
          ["invite", "--name", "x", "--endpoint", "ws://127.0.0.1:1"], ["admit", "x", "0" * 64], ["peers"],
          ["peers", "grant", "x"], ["peers", "revoke", "x"]]
