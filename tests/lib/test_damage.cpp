@@ -249,7 +249,8 @@ TEST_CASE("a file that was cut, at every page and inside some") {
 TEST_CASE("with the checksums left out, flipped bits of values are missed") {
   const test::Scratch scratch;
   int missed = 0;
-  ::test::forall("checksums left out", runs(), [&](Gen& gen) {
+  for (std::uint64_t seed = 1; missed == 0 && seed <= 1'000; ++seed) {
+    Gen gen(seed);
     std::string octets = victim().octets;
     const std::size_t at = gen.index(octets.size());
     octets[at] = static_cast<char>(octets[at] ^ (1 << gen.below(8)));
@@ -257,7 +258,7 @@ TEST_CASE("with the checksums left out, flipped bits of values are missed") {
     const auto with = lmdb::check_still_file(scratch / "data.mdb");
     const auto without = lmdb::check_still_file(scratch / "data.mdb", {.values = false});
     if (with.value_faults > 0 && without.findings.empty()) ++missed;
-  });
+  }
   CHECK(missed > 0);
 }
 
