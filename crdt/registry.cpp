@@ -1,6 +1,7 @@
 #include "crdt/registry.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -66,6 +67,17 @@ void restrict_fence(Fence& fence, const Fence& other) {
     if (!common.empty()) both.emplace(segment, std::move(common));
   }
   fence = std::move(both);
+}
+
+void widen_fence(Fence& fence, const Fence& other) {
+  for (const auto& [segment, seen] : other) fence[segment].insert(seen);
+}
+
+// The dot of the assignment that has the first part of a revocation.
+Dot first_part_of(const RegistryAssignment& revocation) {
+  const Dot& dot = revocation.dot;
+  const std::uint32_t part = revocation.entry.fence_part;
+  return part < dot.counter ? Dot{dot.actor, dot.counter - part} : dot;
 }
 
 bool leaves(const Fence& fence, std::string_view segment, const Dot& dot) {
@@ -225,11 +237,15 @@ Part Registry::State::valid_of(const Part& part, const std::map<InstanceId, Fenc
 }
 
 std::map<InstanceId, Fence> Registry::State::fences_of(const Part& part) const {
-  std::map<InstanceId, Fence> found;
+  std::map<InstanceId, std::map<Dot, Fence>> whole;  // of each revocation, by its first part
   for (const std::size_t i : revocations) {
     if (!part[i] || !stands[i] || !is_own_name[i]) continue;
-    const auto [at, is_first] = found.emplace(log[i].subject, log[i].entry.fence);
-    if (!is_first) restrict_fence(at->second, log[i].entry.fence);
+    widen_fence(whole[log[i].subject][first_part_of(log[i])], log[i].entry.fence);
+  }
+  std::map<InstanceId, Fence> found;
+  for (auto& [subject, of] : whole) {
+    Fence& fence = found[subject] = std::move(of.begin()->second);
+    for (auto other = std::next(of.begin()); other != of.end(); ++other) restrict_fence(fence, other->second);
   }
   return found;
 }
@@ -261,6 +277,7 @@ std::optional<InstanceEntry> Registry::State::entry(const InstanceId& instance, 
   for (const std::size_t place : heads) restrict_to(entry, log[place].entry);
   if (is_revoked) entry.status = InstanceStatus::revoked;
   entry.fence.clear();
+  entry.fence_part = 0;
   return entry;
 }
 

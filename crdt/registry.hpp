@@ -56,6 +56,9 @@ std::optional<RegistryAssignment> assignment_of(const Dot& dot, const InstanceId
 /// *An entry* is made of all assignments in force that none in force supersedes: the newest by stamp, then
 /// dot, says name, key, endpoints; of permissions, role and voter there is what all of them grant; the status
 /// is the strictest; and a revocation is for ever. So whatever is added concurrently grants nothing.
+///
+/// *A fence* is what all revocations of an instance leave of it; a revocation in parts (InstanceEntry::fence_part) leaves
+/// what one of its parts leaves.
 class Registry {
  public:
   Registry(const FederationRoot& root, std::vector<RegistryAssignment> assignments);

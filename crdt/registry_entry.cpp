@@ -13,8 +13,8 @@ namespace {
 constexpr std::string_view letters = "rwtl";
 constexpr std::array<std::string_view, 3> roles{"member", "hub", "governor"};
 // What stands in the field `must` may be any of these.
-constexpr std::array<std::string_view, 9> known_fields{"endpoints", "fence", "key", "must", "name",
-                                                       "permissions", "role", "status", "voter"};
+constexpr std::array<std::string_view, 10> known_fields{"endpoints", "fence", "key", "must", "name", "part",
+                                                        "permissions", "role", "status", "voter"};
 constexpr std::array<std::string_view, 3> statuses{"active", "suspended", "revoked"};
 
 [[noreturn]] void reject_entry(const std::string& why) { throw Error(ErrorCode::invalid, "registry entry: " + why); }
@@ -100,6 +100,15 @@ bool bool_from(const Value& value, const char* what) {
   return *truth;
 }
 
+std::uint32_t part_from(const Value& value, bool is_revoked) {
+  const auto* number = value.get<std::int64_t>();
+  if (number == nullptr || *number < 1 || *number >= static_cast<std::int64_t>(fence_parts_max)) {
+    reject_entry("part: not a number of a part after the first");
+  }
+  if (!is_revoked) reject_entry("part: without a revocation");
+  return static_cast<std::uint32_t>(*number);
+}
+
 bool is_understood(const Map& map) {
   const Value* must = find(map, "must");
   if (must == nullptr) return true;
@@ -150,6 +159,10 @@ Bytes encode(const InstanceEntry& entry) {
           {"status", name_of(entry.status)},
           {"voter", entry.voter}};
   if (entry.status == InstanceStatus::revoked) map.emplace("fence", std::move(fence));
+  if (entry.fence_part > 0) {
+    map.emplace("part", std::int64_t{entry.fence_part});
+    map.emplace("must", Array{Value("part")});  // alone it would leave less than the revoker had seen
+  }
   return encode(map);
 }
 
@@ -175,7 +188,27 @@ std::optional<InstanceEntry> decode_instance_entry(BytesView octets) {
   const bool is_revoked = entry.status == InstanceStatus::revoked;
   if (!is_revoked && find(map, "fence") != nullptr) reject_entry("fence: without a revocation");
   if (is_revoked) entry.fence = fence_from(field(map, "fence"));
+  if (const Value* part = find(map, "part")) entry.fence_part = part_from(*part, is_revoked);
   return entry;
+}
+
+std::vector<Fence> parts_of(const Fence& fence, std::size_t ranges_max) {
+  std::vector<Fence> parts(1);
+  std::size_t ranges = 0;
+  for (const auto& [segment, seen] : fence) {
+    for (const auto& [actor, counters] : seen) {
+      for (const Range& range : counters) {
+        if (ranges == ranges_max) {
+          parts.emplace_back();
+          ranges = 0;
+        }
+        ++ranges;
+        parts.back()[segment].insert(actor, range);
+      }
+    }
+  }
+  check_entry_limit("parts of a fence", parts.size(), fence_parts_max);
+  return parts;
 }
 
 }  // namespace loam

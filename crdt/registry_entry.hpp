@@ -53,14 +53,22 @@ struct InstanceEntry {
   InstanceStatus status = InstanceStatus::active;
   Fence fence;  ///< of a revocation
 
+  /// Which part of its fence this is, from 0: the assignments that follow one another under one actor, from the first
+  /// part on, are one revocation, and leave what one of them leaves. A part that is not here leaves nothing.
+  std::uint32_t fence_part = 0;
+
   bool operator==(const InstanceEntry&) const = default;
 };
 
-/// Most segments, endpoints, fenced ranges and fields of an entry.
+/// Most segments, endpoints, fenced ranges and fields of an entry, and parts of a fence.
 inline constexpr std::size_t entry_segments_max = 256;
 inline constexpr std::size_t entry_endpoints_max = 16;
 inline constexpr std::size_t entry_fence_ranges_max = 4'096;
 inline constexpr std::size_t entry_fields_max = 64;
+inline constexpr std::size_t fence_parts_max = 1'024;
+
+/// A fence in parts that fit into an entry each; at least one. Throws Error(limit) beyond `fence_parts_max`.
+std::vector<Fence> parts_of(const Fence& fence, std::size_t ranges_max = entry_fence_ranges_max);
 
 /// The value of an entry, a map.
 Bytes encode(const InstanceEntry& entry);

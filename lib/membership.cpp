@@ -182,8 +182,12 @@ void set_status(Core& core, std::string_view who, InstanceStatus status) {
     }
     entry.status = status;
     entry.fence.clear();
-    if (status == InstanceStatus::revoked) entry.fence = batch.fence_of(id);
-    write_entry(core, batch, id, entry);
+    if (status != InstanceStatus::revoked) return write_entry(core, batch, id, entry);
+    for (Fence& part : parts_of(batch.fence_of(id))) {
+      entry.fence = std::move(part);
+      write_entry(core, batch, id, entry);
+      ++entry.fence_part;
+    }
   });
 }
 

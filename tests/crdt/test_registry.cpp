@@ -67,11 +67,13 @@ class Book {
     return dot;
   }
 
-  // Fences what is told.
-  Dot revoke(int author, int subject, const std::vector<Dot>& seen, const std::vector<Dot>& left = {}) {
+  // Leaves what is told.
+  Dot revoke(int author, int subject, const std::vector<Dot>& seen, const std::vector<Dot>& left = {},
+             std::uint32_t part = 0) {
     InstanceEntry value = entry(subject, InstanceRole::member, "");
     value.status = InstanceStatus::revoked;
     for (const Dot& each : left) value.fence[std::string(loam::registry_name)].insert(each);
+    value.fence_part = part;
     return write(author, subject, value, seen);
   }
 
@@ -200,6 +202,33 @@ TEST_CASE("a revocation stands by what its author had seen, also where what made
   CHECK(status(book.registry(), 3) == InstanceStatus::revoked);
 }
 
+TEST_CASE("a revocation in parts leaves what one of them leaves, and another revocation leaves no more than it") {
+  Book book;
+  const Dot evil = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot one = book.write(1, 2, entry(2, InstanceRole::member), {evil});
+  const Dot other = book.write(1, 3, entry(3, InstanceRole::member), {evil});
+  const Dot unseen = book.write(1, 4, entry(4, InstanceRole::member), {evil});
+  const Dot first = book.revoke(0, 1, {one, other}, {one});
+  {
+    const Registry registry = book.registry();  // its other part has not come yet
+    CHECK(is_known(registry, 2));
+    CHECK_FALSE(is_known(registry, 3));
+  }
+  const Dot second = book.revoke(0, 1, {first}, {other}, 1);
+  {
+    const Registry registry = book.registry();
+    CHECK(is_known(registry, 2));
+    CHECK(is_known(registry, 3));
+    CHECK_FALSE(is_known(registry, 4));
+    CHECK(registry.is_fenced(id(1), loam::registry_name, unseen));
+    CHECK(registry.find(id(1))->fence.at(std::string(loam::registry_name)).count() == 2);
+    CHECK(registry.find(id(1))->fence_part == 0);
+  }
+  book.revoke(0, 1, {second}, {other});  // begins anew, and had seen less
+  CHECK_FALSE(is_known(book.registry(), 2));
+  CHECK(is_known(book.registry(), 3));
+}
+
 TEST_CASE("a revocation by who was no governor is nothing") {
   Book book;
   const Dot member = book.write(0, 1, entry(1, InstanceRole::member), {});
@@ -242,7 +271,7 @@ Book random_book(Gen& gen, std::size_t size) {
     std::sort(seen.begin(), seen.end());
     seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
     if (gen.one_in(4)) {
-      book.revoke(author, subject, seen, left);
+      book.revoke(author, subject, seen, left, gen.coin() ? 0 : static_cast<std::uint32_t>(gen.below(4)));
       continue;
     }
     const auto value = entry(gen.one_in(20) ? 7 : subject, gen.one_in(4) ? InstanceRole::member : InstanceRole::governor,

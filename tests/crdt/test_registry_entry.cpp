@@ -38,10 +38,57 @@ TEST_CASE("an entry of the registry survives its encoding") {
     made.status = static_cast<InstanceStatus>(gen.below(3));
     if (made.status == InstanceStatus::revoked && gen.coin()) {
       made.fence["lessons_learned"].insert({loam::ActorId{}, 1 + gen.below(100)});
+      made.fence_part = static_cast<std::uint32_t>(gen.below(loam::fence_parts_max));
     }
     const auto octets = loam::encode(made);
     REQUIRE(loam::decode_instance_entry(octets) == made);
   });
+}
+
+TEST_CASE("the number of a part is one after the first, of a revocation, and nobody may overlook it") {
+  InstanceEntry made = member();
+  made.status = InstanceStatus::revoked;
+  const auto with = [&](const loam::Value& part) {
+    loam::Value map = loam::decode(loam::encode(made));
+    std::get<loam::Map>(map.data)["part"] = part;
+    return loam::encode(map);
+  };
+  CHECK(loam::decode_instance_entry(with(1))->fence_part == 1);
+  for (const std::int64_t part : {std::int64_t{0}, std::int64_t{-1}, static_cast<std::int64_t>(loam::fence_parts_max)}) {
+    CHECK(error_of([&] { (void)loam::decode_instance_entry(with(part)); }) == ErrorCode::invalid);
+  }
+  CHECK(error_of([&] { (void)loam::decode_instance_entry(with("1")); }) == ErrorCode::invalid);
+  made.fence_part = 3;
+  const loam::Value map = loam::decode(loam::encode(made));
+  CHECK(*loam::find(std::get<loam::Map>(map.data), "must") == loam::Value(loam::Array{loam::Value("part")}));
+}
+
+TEST_CASE("a fence is cut into parts that fit, and they are all of it") {
+  test::forall("parts of a fence", 300, [](Gen& gen) {
+    loam::Fence fence;
+    for (std::uint64_t left = gen.below(40); left > 0; --left) {
+      loam::ActorId actor;
+      actor.bytes[0] = static_cast<std::byte>(gen.below(5));
+      fence[gen.coin() ? "lessons_learned" : "org_patterns"].insert({actor, 1 + gen.below(60)});
+    }
+    const std::size_t ranges_max = 1 + gen.index(8);
+    const auto parts = loam::parts_of(fence, ranges_max);
+    REQUIRE(!parts.empty());
+    loam::Fence all;
+    for (const loam::Fence& part : parts) {
+      std::size_t ranges = 0;
+      for (const auto& [segment, seen] : part) {
+        for (const auto& [actor, counters] : seen) ranges += counters.ranges().size();
+        all[segment].insert(seen);
+      }
+      REQUIRE(ranges <= ranges_max);
+      REQUIRE((ranges == ranges_max || &part == &parts.back()));
+    }
+    REQUIRE(all == fence);
+  });
+  loam::Fence many;
+  for (std::uint64_t i = 0; i <= loam::fence_parts_max; ++i) many["lessons_learned"].insert({loam::ActorId{}, 1 + 2 * i});
+  CHECK(error_of([&] { (void)loam::parts_of(many, 1); }) == ErrorCode::limit);
 }
 
 TEST_CASE("an entry that says what cannot be is refused") {
@@ -63,6 +110,7 @@ TEST_CASE("an entry that says what cannot be is refused") {
   CHECK(refused("role", "king") == ErrorCode::invalid);
   CHECK(refused("status", "revoked") == ErrorCode::invalid);  // without a fence
   CHECK(refused("fence", Map{}) == ErrorCode::invalid);       // without a revocation
+  CHECK(refused("part", 1) == ErrorCode::invalid);            // the same
   for (const char* letters : {"", "wr", "rr", "x", "R"}) {
     CHECK_MESSAGE(refused("permissions", Map{{"lessons_learned", letters}}) == ErrorCode::invalid, letters);
   }

@@ -1,7 +1,10 @@
 // Members of a federation over real links: what a revocation makes void, and what may not be read.
 #include <doctest/doctest.h>
 
+#include "lib/identity.hpp"
+#include "lib/shared_store.hpp"
 #include "tests/lib/opened.hpp"
+#include "tests/lib/site.hpp"
 
 namespace loam {
 namespace {
@@ -49,6 +52,44 @@ TEST_CASE("what a revoked instance wrote beyond what the revoker had seen is voi
   const PeerReport refused = sync(beta, of_gamma).peers.at(0);
   CHECK(refused.code == ErrorCode::untrusted);
   CHECK(refused.segments.empty());
+}
+
+// Each session of an instance writes under an actor of its own, and whoever is to be revoked decides how many there are.
+TEST_CASE("an instance that has written under very many actors can be revoked, and what was seen of it stays") {
+  const Instances instances;
+  Memory alpha = instances.open("alpha");
+  constexpr std::size_t actors = entry_fence_ranges_max + 100;
+  const auto write = [&](std::size_t from, std::size_t count) {
+    Memory(instances.open("beta")).remember({.text = "an instance"});
+    const InstanceKey key = load_instance_key(instances.path("beta"));
+    const SegmentTable segments;
+    SharedStore store(instances.path("beta") / "shared", segments, {}, key.id, std::nullopt, key.signing);
+    store.env().write([&](lmdb::WriteTxn& txn) {
+      SharedBatch batch(store, txn, 1'700'000'000'000);
+      for (std::size_t i = from; i < from + count; ++i) {
+        store.renew_actor();
+        batch.add(store.number("lessons_learned"), test::content_of("lesson " + std::to_string(i)), test::meta_of(""));
+      }
+      batch.finish();
+    });
+  };
+  write(0, actors);
+  const std::string endpoint = listen(alpha);
+  {
+    Memory beta = instances.open("beta");
+    REQUIRE(sync(beta, endpoint).converged);
+  }
+  const std::size_t seen = texts(alpha).size();
+  REQUIRE(seen == actors + 1);
+  alpha.revoke("beta");
+  CHECK(alpha.members().at(1).status == "revoked");
+  CHECK(texts(alpha).size() == seen);
+  CHECK(alpha.verify({.deep = true}).is_sound());
+  // A third learns of all of it, and of what came too late from whoever still has it.
+  Memory gamma = instances.open("gamma");
+  REQUIRE(sync(gamma, endpoint).converged);
+  CHECK(texts(gamma) == texts(alpha));
+  CHECK(gamma.digest() == alpha.digest());
 }
 
 TEST_CASE("a segment that a member may not read is not there for it, and what it may not write is denied") {

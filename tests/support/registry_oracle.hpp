@@ -73,12 +73,27 @@ class RegistryOracle {
   /// Whether fences of `world` make what an author wrote void.
   bool is_fenced(const loam::InstanceId& author, const std::string& segment, const loam::Dot& dot,
                  const Dots& world) const {
+    const auto is_of_him = [&](const loam::Dot& other) {
+      return is_revocation(other) && log_.at(other)->subject == author && stands(other);
+    };
+    const auto leaves = [&](const loam::Dot& other) {
+      const auto left = log_.at(other)->entry.fence.find(segment);
+      return left != log_.at(other)->entry.fence.end() && left->second.of(dot.actor).contains(dot.counter);
+    };
     return std::any_of(world.begin(), world.end(), [&](const loam::Dot& other) {
-      const Assignment& fence = *log_.at(other);
-      if (!is_revocation(other) || fence.subject != author || !stands(other)) return false;
-      const auto left = fence.entry.fence.find(segment);
-      return left == fence.entry.fence.end() || !left->second.of(dot.actor).contains(dot.counter);
+      return is_of_him(other) && std::none_of(world.begin(), world.end(), [&](const loam::Dot& mate) {
+               return is_of_him(mate) && is_one_revocation(mate, other) && leaves(mate);
+             });
     });
+  }
+
+  /// Whether these are parts of one: as far apart as their numbers, under one actor.
+  bool is_one_revocation(const loam::Dot& one, const loam::Dot& other) const {
+    const auto begin = [&](const loam::Dot& dot) {
+      const std::uint64_t part = log_.at(dot)->entry.fence_part;
+      return part < dot.counter ? dot.counter - part : dot.counter;
+    };
+    return one.actor == other.actor && begin(one) == begin(other);
   }
 
   /// With the fences of `world`.
