@@ -44,7 +44,7 @@ void WorkPool::run() {
 
 std::size_t verifying_threads() {
   const std::size_t processors = std::thread::hardware_concurrency();
-  return std::clamp<std::size_t>(processors > 2 ? processors - 2 : 1, 1, 4);
+  return std::clamp<std::size_t>(processors, 4, 6) - 2;
 }
 
 }  // namespace loam

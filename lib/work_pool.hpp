@@ -35,7 +35,7 @@ class WorkPool {
 };
 
 /// Threads that verify: as many as there are processors beside the one that writes and the one that reads links, between
-/// one and four.
+/// two and four.
 std::size_t verifying_threads();
 
 }  // namespace loam
