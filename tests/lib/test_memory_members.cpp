@@ -85,7 +85,7 @@ TEST_CASE("an instance that has written under very many actors can be revoked, a
   CHECK(alpha.members().at(1).status == "revoked");
   CHECK(texts(alpha).size() == seen);
   CHECK(alpha.verify({.deep = true}).is_sound());
-  // A third learns of all of it, and of what came too late from whoever still has it.
+  // A third learns of all of it.
   Memory gamma = instances.open("gamma");
   REQUIRE(sync(gamma, endpoint).converged);
   CHECK(texts(gamma) == texts(alpha));
