@@ -9,7 +9,11 @@ namespace {
 namespace net = boost::asio;
 
 // How soon a commit of another process is noticed.
-constexpr std::chrono::milliseconds poll_every{20};
+// How often to look whether another process has committed: often while one does, and else so rarely that a thousand
+// idle instances on a machine do not keep it busy. What this process commits is told at once.
+constexpr std::chrono::milliseconds poll_busy{20};
+constexpr std::chrono::milliseconds poll_idle{200};
+constexpr std::chrono::seconds poll_busy_for{2};
 constexpr std::chrono::milliseconds stop_within{3'000};
 
 }  // namespace
@@ -147,12 +151,13 @@ void Federation::Impl::notify() {
 
 void Federation::Impl::poll() {
   try {
+    const auto time = std::chrono::steady_clock::now();
     const std::uint64_t now = core_.shared.env().last_transaction();
     if (now != last_transaction_) {
       last_transaction_ = now;
+      polled_news_ = time;
       notify();
     }
-    const auto time = std::chrono::steady_clock::now();
     if (dial_known_ && time >= next_round_) {
       next_round_ = time + every_;
       dial_known();
@@ -161,7 +166,8 @@ void Federation::Impl::poll() {
   } catch (const std::exception& error) {
     core_.log(LogLevel::error, error.what());
   }
-  poll_.expires_after(poll_every);
+  const bool is_busy = std::chrono::steady_clock::now() - polled_news_ < poll_busy_for;
+  poll_.expires_after(is_busy ? poll_busy : dial_known_ ? std::min(poll_idle, every_) : poll_idle);
   poll_.async_wait([this](const boost::system::error_code& failure) {
     if (!failure) poll();
   });

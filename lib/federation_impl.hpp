@@ -113,6 +113,7 @@ class Federation::Impl final : public LinkHost {
   std::set<std::string> unreached_;
   std::uint64_t watch_id_ = 0;
   std::uint64_t last_transaction_ = 0;
+  std::chrono::steady_clock::time_point polled_news_{};  ///< when polling found a commit of whoever
   std::atomic<bool> woken_{false};
   bool dial_known_ = false;
   std::chrono::milliseconds every_{1'000};
