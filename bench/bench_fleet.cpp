@@ -152,10 +152,10 @@ class Fleet {
 };
 
 void merge(Run& run, Shape shape, std::size_t agents) {
-  // Every agent ends up with the records of all: a thousand with a hundred each would be 30 GB.
-  const std::size_t each = 10;
-  const auto dir = run.fresh();
-  Fleet fleet(run, agents, each, dir, dir);
+  // Every agent ends up with the records of all: a million of a thousand agents, ten each would be 9 GB.
+  const std::size_t each = 1;
+  const bench::InMemory others;  // each agent has a disk of its own in life; here they would share one
+  Fleet fleet(run, agents, each, run.fresh(), others.path());
   const auto edges = edges_of(shape, agents);
   const double before = fleet.anonymous_octets();
   const auto carried = loopback_octets();
