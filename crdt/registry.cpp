@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "crdt/bits.hpp"
 #include "crdt/error.hpp"
 #include "crdt/hash.hpp"
 #include "crdt/record.hpp"
@@ -14,21 +15,7 @@ namespace {
 
 using Places = std::vector<std::size_t>;  // of assignments in the log
 
-/// A part of the log: a bit for each assignment. Parts of one log have the same size.
-class Part {
- public:
-  explicit Part(std::size_t size = 0) : words_((size + 63) / 64) {}
-
-  bool operator[](std::size_t place) const noexcept { return (words_[place / 64] >> place % 64 & 1) != 0; }
-  void insert(std::size_t place) noexcept { words_[place / 64] |= std::uint64_t{1} << place % 64; }
-  void insert(const Part& other) noexcept {
-    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
-  }
-  bool operator==(const Part&) const = default;
-
- private:
-  std::vector<std::uint64_t> words_;
-};
+using Part = Bits;  // of the log
 
 bool is_revocation(const RegistryAssignment& assignment) {
   return assignment.entry.status == InstanceStatus::revoked;
