@@ -71,6 +71,11 @@ enum class Bug : std::uint8_t {
   rights_not_reviewed,           ///< a conversation goes on although its rights are gone
   key_not_reviewed,              ///< who is revoked between its hello and its proof is let in
   position_past_left_out,        ///< a position stands for parts of which something was left out
+
+  loosening_displaces,           ///< a version takes the place of a stricter one, whoever wrote it
+  unseen_displaces,              ///< or of one that it has not seen
+  lost_right_loosens,            ///< what somebody wrote who has lost the right to loosen loosens
+  any_version_lifts,             ///< one version of several lifts the default
 };
 
 }  // namespace loam

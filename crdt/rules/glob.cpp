@@ -16,7 +16,11 @@ std::optional<Glob> Glob::parse(std::string_view text) {
   if (text.empty()) return std::nullopt;
   Glob glob;
   glob.text_ = text;
-  glob.is_literal_ = text.find('*') == std::string_view::npos;
+  const std::size_t star = text.find('*');
+  if (star != std::string_view::npos) {
+    const bool is_only = text.find('*', star + 1) == std::string_view::npos;
+    glob.form_ = !is_only ? Form::parts : star + 1 == text.size() ? Form::beginning : star == 0 ? Form::end : Form::parts;
+  }
   for (std::size_t begin = 0;; begin = text.find('/', begin) + 1) {
     std::string_view part = part_at(text, begin);
     const bool is_last = begin + part.size() == text.size();
@@ -50,7 +54,10 @@ bool Glob::Part::covers(const Part& other) const noexcept {
 // A star within a part never reaches over a slash, and one at an end of the pattern swallows whole parts or the rest of
 // one: so all that is to be found is which part of the text the first part of the pattern stands on.
 bool Glob::matches(std::string_view text) const noexcept {
-  if (is_literal_) return text == text_;
+  const std::string_view own = text_;
+  if (form_ == Form::literal) return text == own;
+  if (form_ == Form::beginning) return text.starts_with(own.substr(0, own.size() - 1));
+  if (form_ == Form::end) return text.ends_with(own.substr(1));
   const auto there = static_cast<std::size_t>(std::count(text.begin(), text.end(), '/')) + 1;
   if (there < parts_.size()) return false;
   const std::size_t spare = there - parts_.size();

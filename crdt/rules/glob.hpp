@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,7 @@ class Glob {
   const std::string& text() const noexcept { return text_; }
 
   /// Whether it matches one text only: itself.
-  bool is_literal() const noexcept { return is_literal_; }
+  bool is_literal() const noexcept { return form_ == Form::literal; }
 
   bool operator==(const Glob& other) const noexcept { return text_ == other.text_; }
 
@@ -38,9 +39,12 @@ class Glob {
     bool covers(const Part& other) const noexcept;
   };
 
+  /// What is compared at once: all of a text, how it begins or ends; else part by part.
+  enum class Form : std::uint8_t { literal, beginning, end, parts };
+
   std::string text_;
   std::vector<Part> parts_;
-  bool is_literal_ = false;
+  Form form_ = Form::literal;
 };
 
 }  // namespace loam

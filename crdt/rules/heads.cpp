@@ -6,6 +6,7 @@
 #include "crdt/bits.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "planted.hpp"
 
 namespace loam {
 namespace {
@@ -69,6 +70,17 @@ class SeenVersions {
   std::vector<std::size_t> order_;
 };
 
+// What LWW alone would have in force: a mistake on demand.
+std::vector<RuleHead> newest_alone(const std::vector<RuleVersion>& versions) {
+  std::vector<RuleHead> heads;
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    const auto key = [&](std::size_t at) { return std::pair(versions[at].stamp, versions[at].dot); };
+    if (heads.empty()) heads.push_back({i, versions[i].may_loosen});
+    if (key(heads.front().version) < key(i)) heads.front() = {i, versions[i].may_loosen};
+  }
+  return heads;
+}
+
 }  // namespace
 
 Bytes encode(const RuleAssignment& assignment) {
@@ -112,6 +124,7 @@ std::optional<RuleAssignment> decode_rule_assignment(BytesView octets) {
 }
 
 std::vector<RuleHead> heads_of(const std::vector<RuleVersion>& versions, const CompareRules& compare) {
+  if (planted(Bug::unseen_displaces)) return newest_alone(versions);
   const SeenVersions seen(versions);
   std::vector<std::vector<std::size_t>> displaced_by(versions.size());
   std::vector<std::vector<std::size_t>> in_force(versions.size());  // of each and what it had seen
@@ -127,7 +140,7 @@ std::vector<RuleHead> heads_of(const std::vector<RuleVersion>& versions, const C
         if (!is_displaced && !is_known && seen.of(version)[other]) before.push_back(other);
       }
     }
-    const bool may_loosen = versions[version].may_loosen;
+    const bool may_loosen = versions[version].may_loosen || planted(Bug::loosening_displaces);
     std::vector<std::size_t>& after = in_force[version];
     bool is_heir = !before.empty();
     for (const std::size_t other : before) {

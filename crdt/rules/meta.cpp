@@ -130,11 +130,38 @@ RuleAges read_rule_ages(const Value* value, std::vector<std::string>& defects) {
   return ages;
 }
 
+namespace {
+
+// What a greater risk would have is said of a lesser one only to be overruled: whoever writes it means something else.
+void check_defaults(const Value& value, std::vector<std::string>& defects) {
+  const Defaults read = read_defaults(&value, defects);
+  if (!defects.empty()) return;
+  for (const auto& [name, named] : *value.get<Map>()) {
+    const Risk risk = *parse_risk(name);
+    if (read.of(risk) == *effect_from(named)) continue;
+    defects.push_back("defaults: " + name + " would be looser than a lesser risk, for which there is " +
+                      std::string(name_of(read.of(risk))));
+  }
+}
+
+void check_ages(const Value& value, std::vector<std::string>& defects) {
+  const RuleAges read = read_rule_ages(&value, defects);
+  if (!defects.empty()) return;
+  for (const auto& [name, age] : *value.get<Map>()) {
+    const Risk risk = *parse_risk(name);
+    if (read.of(risk) == *age.get<std::int64_t>()) continue;
+    defects.push_back("max_rule_age_ms: " + name + " would be longer than for a lesser risk, " +
+                      std::to_string(read.of(risk)));
+  }
+}
+
+}  // namespace
+
 void check_meta(std::string_view key, const Value& value) {
   std::vector<std::string> defects;
   if (key == meta_key::risk_classes) (void)read_risk_classes(&value, defects);
-  if (key == meta_key::defaults) (void)read_defaults(&value, defects);
-  if (key == meta_key::max_rule_age_ms) (void)read_rule_ages(&value, defects);
+  if (key == meta_key::defaults) check_defaults(value, defects);
+  if (key == meta_key::max_rule_age_ms) check_ages(value, defects);
   if (key == meta_key::roles) check_roles(value, defects);
   if (defects.empty()) return;
   const bool is_limit = defects.front().find(", limit ") != std::string::npos;

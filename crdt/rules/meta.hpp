@@ -57,7 +57,8 @@ RiskClasses read_risk_classes(const Value* value, std::vector<std::string>& defe
 Defaults read_defaults(const Value* value, std::vector<std::string>& defects);
 RuleAges read_rule_ages(const Value* value, std::vector<std::string>& defects);
 
-/// Throws Error(invalid) for what they could not read, or roles that are none; Error(limit) for too many entries.
+/// Throws Error(invalid) for what they could not read, what would be looser for a greater risk than for a lesser, or
+/// roles that are none; Error(limit) for too many entries.
 void check_meta(std::string_view key, const Value& value);
 
 /// Whether one value of such a key, in the place of another, provably never makes any answer looser. Null: none.

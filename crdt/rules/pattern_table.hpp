@@ -12,12 +12,16 @@ namespace loam {
 /// Numbers of rules that may be concerned, in no order, some perhaps twice.
 using RuleNumbers = SmallList<std::uint32_t, 1'024>;
 
-/// Which of many rules have a pattern that may match a text: looks at each pattern, at eight octets of it. One that it
-/// leaves out does not match. Immutable once filled; any thread.
+/// Which of many rules have a pattern that may match a text: by what each pattern begins with, or is. One that it leaves
+/// out does not match. Filled, then sealed; immutable from then on, any thread.
 class PatternTable {
  public:
   void add(const Glob& glob, std::uint32_t rule);
 
+  /// Nothing is added any more.
+  void seal();
+
+  /// O(length of the text, and of distinct lengths of beginnings × log of their number).
   void find(std::string_view text, RuleNumbers& into) const;
 
   /// All rules with a pattern.
@@ -25,12 +29,15 @@ class PatternTable {
 
  private:
   struct Row {
-    std::uint64_t mask = 0;
-    std::uint64_t bits = 0;
+    std::uint64_t hash = 0;
     std::uint32_t rule = 0;
+    auto operator<=>(const Row&) const = default;
   };
-  std::vector<Row> literals_;  ///< by a hash of the whole text
-  std::vector<Row> patterns_;  ///< by the beginning
+  static void take(const std::vector<Row>& rows, std::uint64_t hash, RuleNumbers& into);
+
+  std::vector<Row> literals_;          ///< by a hash of the text
+  std::vector<Row> beginnings_;        ///< by a hash of what stands before the first star
+  std::vector<std::size_t> lengths_;   ///< of beginnings, ascending
 };
 
 }  // namespace loam

@@ -98,6 +98,7 @@ TEST_CASE("a table of patterns leaves out only what does not match") {
       if (auto made = Glob::parse(some_text(gen, "ab/*", 10))) globs.push_back(std::move(*made));
     }
     for (std::size_t i = 0; i < globs.size(); ++i) table.add(globs[i], static_cast<std::uint32_t>(i));
+    table.seal();
     const std::string text = some_text(gen, "ab/", 12);
     RuleNumbers found;
     table.find(text, found);
@@ -315,7 +316,8 @@ TEST_CASE("what governance_meta holds is read as strictly as it can be") {
 
   for (const auto& [key, value] : std::vector<std::pair<std::string_view, Value>>{
            {"risk_classes", classes}, {"risk_classes", none}, {"defaults", defaults}, {"max_rule_age_ms", ages},
-           {"roles", none}, {"roles", Map{{"sre", "alice"}}}, {"roles", Map{{"sre", Array{""}}}}}) {
+           {"defaults", Map{{"high", "notify"}}}, {"defaults", Map{{"low", "deny"}, {"critical", "notify"}}},
+           {"max_rule_age_ms", Map{{"low", 5}, {"high", 6}}}, {"roles", none}, {"roles", Map{{"sre", "alice"}}}, {"roles", Map{{"sre", Array{""}}}}}) {
     CAPTURE(key);
     CHECK(error_of([&] { check_meta(key, value); }) == ErrorCode::invalid);
   }
@@ -324,6 +326,8 @@ TEST_CASE("what governance_meta holds is read as strictly as it can be") {
   CHECK_NOTHROW(check_meta("risk_classes", large));
   large.emplace("one more", "low");
   CHECK(error_of([&] { check_meta("risk_classes", large); }) == ErrorCode::limit);
+  CHECK_NOTHROW(check_meta("defaults", Map{{"medium", "notify"}, {"high", "deny"}}));
+  CHECK_NOTHROW(check_meta("max_rule_age_ms", Map{{"low", 6}, {"high", 6}}));
   CHECK_NOTHROW(check_meta("roles", Map{{"sre", Array{"alice", "bob"}}}));
   CHECK_NOTHROW(check_meta("anything", none));
 }

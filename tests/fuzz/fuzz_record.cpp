@@ -2,6 +2,8 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "crdt/record.hpp"
+#include "crdt/rules/heads.hpp"
+#include "crdt/rules/rule.hpp"
 #include "tests/fuzz/require.hpp"
 
 namespace {
@@ -22,7 +24,14 @@ void try_map_record(loam::BytesView bytes) {
   try {
     const loam::MapRecord record = loam::decode_map_record(bytes);
     test::require(loam::equal(encode(record), bytes), "a map record has two encodings");
-    if (record.value) (void)loam::decode(*record.value);
+    if (!record.value) return;
+    if (const auto assignment = loam::decode_rule_assignment(*record.value)) {
+      test::require(loam::decode_rule_assignment(encode(*assignment)) == assignment, "an assignment is read as another");
+    }
+    const loam::Value value = loam::decode(*record.value);
+    const loam::Rule rule = loam::read_rule(value);
+    test::require(rule.defects.empty() || !rule.lifts(), "a rule that cannot be read lifts something");
+    if (rule.defects.empty()) test::require(loam::read_rule(map_of(rule)) == rule, "a rule is written as another");
   } catch (const loam::Error&) {
   }
 }
