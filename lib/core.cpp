@@ -74,6 +74,7 @@ Core::Core(const Options& given)
       shared(options.dir / "shared", segments, config, key.id, fresh_identity(options, key.signing), key.signing),
       priv(options.dir / "private", segments, config),
       identity{shared.identity().name, key.id, shared.identity().federation, key.public_key},
+      rules(*this),
       queue(shared, priv, options.now_ms, [this] {
         const std::lock_guard lock(on_commit_mutex);
         if (on_commit) on_commit();

@@ -6,6 +6,7 @@
 #include "lib/identity.hpp"
 #include "lib/memory.hpp"
 #include "lib/private_store.hpp"
+#include "lib/rule_cache.hpp"
 #include "lib/shared_store.hpp"
 
 namespace loam {
@@ -32,6 +33,7 @@ struct Core {
   SharedStore shared;
   PrivateStore priv;
   Identity identity;
+  RuleCache rules;
   std::function<void()> on_commit;  ///< set by the network part before it starts; may be empty
   std::mutex on_commit_mutex;
   CommitQueue queue;

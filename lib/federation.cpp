@@ -14,6 +14,10 @@ namespace net = boost::asio;
 constexpr std::chrono::milliseconds poll_busy{20};
 constexpr std::chrono::milliseconds poll_idle{200};
 constexpr std::chrono::seconds poll_busy_for{2};
+
+// How often it is noted at least and at most that a peer was heard, where rules may grow too old.
+constexpr std::chrono::milliseconds heard_least{1'000};
+constexpr std::chrono::milliseconds heard_most{15'000};
 constexpr std::chrono::milliseconds stop_within{3'000};
 
 }  // namespace
@@ -149,6 +153,21 @@ void Federation::Impl::notify() {
   }
 }
 
+// Other processes on this store, and decisions of later, are told when the peers that matter were heard last: often
+// enough for how old rules may be.
+void Federation::Impl::keep_heard(std::chrono::steady_clock::time_point time) {
+  if (links_.empty() || time < next_heard_) return;
+  const auto age_max = core_.rules.age_max();
+  next_heard_ = time + (age_max ? std::clamp(*age_max / 4, heard_least, heard_most) : heard_least);
+  if (!age_max) return;
+  const std::vector<InstanceId> required = core_.rules.required_peers();
+  for (const auto& link : links_) {
+    const SessionReport report = link->report();
+    const bool is_required = report.peer && std::find(required.begin(), required.end(), report.peer->instance) != required.end();
+    if (is_required) remember_peer(link, report);
+  }
+}
+
 void Federation::Impl::poll() {
   try {
     const auto time = std::chrono::steady_clock::now();
@@ -163,6 +182,7 @@ void Federation::Impl::poll() {
       dial_known();
       notify();
     }
+    keep_heard(time);
   } catch (const std::exception& error) {
     core_.log(LogLevel::error, error.what());
   }

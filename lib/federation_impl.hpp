@@ -76,6 +76,7 @@ class Federation::Impl final : public LinkHost {
   void wake();  ///< any thread
   void notify();
   void poll();
+  void keep_heard(std::chrono::steady_clock::time_point time);
   void unwatch(std::uint64_t id);  ///< any thread
 
   // Links.
@@ -113,6 +114,7 @@ class Federation::Impl final : public LinkHost {
   std::set<std::string> unreached_;
   std::uint64_t watch_id_ = 0;
   std::uint64_t last_transaction_ = 0;
+  std::chrono::steady_clock::time_point next_heard_{};
   std::chrono::steady_clock::time_point polled_news_{};  ///< when polling found a commit of whoever
   std::atomic<bool> woken_{false};
   bool dial_known_ = false;

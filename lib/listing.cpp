@@ -185,13 +185,12 @@ KeyPage list_keys(const Core& core, const Segment& segment, std::string_view aft
           if (dot.is_damaged) core.shared.damage().note(dot.sequence);
         }
       }
-      const bool has_value =
-          is_sound && !dots.empty() && decode_map_record(dots.back().record).value;
-      if (has_value && page.items.size() == limit) {
+      const bool is_listed = is_sound && has_value(core, reader, segment, key, dots);
+      if (is_listed && page.items.size() == limit) {
         page.next = page.items.back();
         break;
       }
-      if (has_value) page.items.push_back(key);
+      if (is_listed) page.items.push_back(key);
       on = cursor.seek(TableKey(prefix).text(key).u16(behind_key));
     }
     return 0;

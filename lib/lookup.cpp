@@ -5,6 +5,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "lib/governed.hpp"
+#include "lib/rule_rows.hpp"
 
 namespace loam {
 namespace {
@@ -237,10 +238,32 @@ std::optional<Record> read_record(const Core& core, const RecordAddress& address
 
 // ---------------------------------------------------------------- entries
 
+namespace {
+
+// The versions of a rule, or of a key of governance_meta, that are in force, the winner first. Throws Error(damaged)
+// where one cannot be read: what is in force is not known then.
+std::vector<FoldedRule::Head> rule_heads(const Core& core, const SharedReader& reader, const Segment& segment,
+                                         std::string_view key) {
+  const SegmentNumber number = core.shared.number(segment.name);
+  const bool are_rules = segment.name == rules_segment;
+  const auto stored = stored_rules(reader, number, key, are_rules);
+  std::vector<StoredDot> damaged;
+  for (const auto& each : stored) {
+    if (each->is_damaged) damaged.push_back({each->version.dot, each->author, each->sequence, {}, {}, true});
+  }
+  if (!damaged.empty()) refuse_damaged(core, "key " + std::string(key), damaged);
+  const auto registry = core.shared.registry(reader);
+  RuleRights rights(registry.get(), core.shared.place(number));
+  return fold_rule(key, stored, rights, are_rules).heads;
+}
+
+}  // namespace
+
 std::vector<StoredDot> current_dots(const Core& core, const SharedReader& reader, SegmentNumber segment,
                                     std::string_view key) {
   auto dots = reader.dots_of(segment, key);
   const AdmissionPlace place = core.shared.place(segment);
+  if (place.segment == rules_segment || place.segment == meta_segment) return reader.all_dots_of(segment, key);
   const auto registry = place.is_governed ? core.shared.registry(reader) : nullptr;
   return registry ? standing_dots(reader, *registry, place, segment, dots) : dots;
 }
@@ -263,6 +286,14 @@ std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::s
   const SegmentNumber number = core.shared.number(segment.name);
   AuthorNames names(core);
   core.shared.read([&](const SharedReader& reader) {
+    if (holds_rules(segment)) {
+      for (const FoldedRule::Head& head : rule_heads(core, reader, segment, key)) {
+        const StoredRule& stored = *head.stored;
+        entries.push_back({segment.name, std::string(key), stored.value, names.of(reader, stored.author),
+                           stored.version.stamp.ms()});
+      }
+      return 0;
+    }
     auto dots = current_dots(core, reader, number, key);
     if (has_damage(dots)) refuse_damaged(core, "key " + std::string(key), dots);
     std::reverse(dots.begin(), dots.end());
@@ -270,6 +301,14 @@ std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::s
     return 0;
   });
   return entries;
+}
+
+bool has_value(const Core& core, const SharedReader& reader, const Segment& segment, std::string_view key,
+               const std::vector<StoredDot>& dots) {
+  if (dots.empty()) return false;
+  if (!holds_rules(segment)) return decode_map_record(dots.back().record).value.has_value();
+  const auto heads = rule_heads(core, reader, segment, key);
+  return !heads.empty() && (heads.front().stored->value || !heads.front().stored->defect.empty());
 }
 
 }  // namespace loam

@@ -72,9 +72,13 @@ std::optional<Record> newest_record_of(const Core& core, AuthorNames& names,
 
 RecordPage list_records(const Core& core, const ListQuery& query);
 
-/// The dots of a key that count, the winner last: in a governed segment those that stand.
+/// The dots of a key that count, the winner last: in a governed segment those that stand, of rules all.
 std::vector<StoredDot> current_dots(const Core& core, const SharedReader& reader, SegmentNumber segment,
                                     std::string_view key);
+
+/// Whether a key has a value, by its current dots, none of which is damaged.
+bool has_value(const Core& core, const SharedReader& reader, const Segment& segment, std::string_view key,
+               const std::vector<StoredDot>& dots);
 
 /// Assignments of a key, the winner first; empty: never written.
 std::vector<Entry> read_entries(const Core& core, const Segment& segment, std::string_view key);

@@ -208,6 +208,28 @@ std::vector<Receipt> Memory::forget(std::span<const std::string> ids) {
   return receipts;
 }
 
+// ---------------------------------------------------------------- governance
+
+Rules Memory::rules() const {
+  impl_->process().check("memory");
+  return impl_->core.rules.now();
+}
+
+Rules Memory::reload_rules() {
+  impl_->process().check("memory");
+  return impl_->core.rules.reloaded();
+}
+
+std::optional<Rules> Memory::rules_with_digest(std::string_view digest) const {
+  return impl_->core.rules.with_digest(digest);
+}
+
+Receipt Memory::set_rule(std::string_view id, const Rule& rule) {
+  return impl_->assign(rules_segment, id, value_octets(Value(map_of(rule))));
+}
+
+Receipt Memory::remove_rule(std::string_view id) { return impl_->assign(rules_segment, id, std::nullopt); }
+
 // ---------------------------------------------------------------- entries
 
 Receipt Memory::put(std::string_view segment, std::string_view key, const Value& value) {

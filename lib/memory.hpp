@@ -17,6 +17,7 @@
 #include "lib/options.hpp"
 #include "lib/packet.hpp"
 #include "lib/router.hpp"
+#include "lib/rules.hpp"
 #include "lib/segment.hpp"
 #include "lib/verify.hpp"
 
@@ -349,6 +350,25 @@ class Memory {
   /// Keys that have a value, in order of their octets, after `cursor`.
   KeyPage keys(std::string_view segment, std::string_view cursor = {},
                std::size_t limit = 1'000) const;
+
+  // --- governance ----------------------------------------------------------------------------
+  /// The approval rules in force, as of the last commit of any process on this store: who asks for every decision
+  /// needs no restart when a rule changes. Cheap enough for that. Throws Error(damaged), Error(failed).
+  Rules rules() const;
+
+  /// The same, read and folded anew.
+  Rules reload_rules();
+
+  /// The rules that had this digest here (Rules::digest, or its first 24 digits), by the rights of now. Absent: this
+  /// replica never had those.
+  std::optional<Rules> rules_with_digest(std::string_view digest) const;
+
+  /// Assigns a rule: it takes the place of what is in force here under its id. Durable on return. Throws Error(invalid)
+  /// for what is no rule, Error(denied) where this instance has no right to write rules, or to loosen what it would.
+  Receipt set_rule(std::string_view id, const Rule& rule);
+
+  /// Throws as set_rule does, and Error(not_found).
+  Receipt remove_rule(std::string_view id);
 
   // --- routing -------------------------------------------------------------------------------
   /// Where an operation goes; `caller` empty: this instance.

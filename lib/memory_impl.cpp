@@ -7,6 +7,7 @@
 #include "lib/membership.hpp"
 #include "lib/peers.hpp"
 #include "lib/quarantine.hpp"
+#include "lib/rule_write.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -49,7 +50,14 @@ Receipt Memory::Impl::assign(std::string_view segment_name, std::string_view key
   job.octets = value ? value->size() : 0;
   if (is_shared) {
     job.shared = [&](SharedBatch& batch) {
-      receipt.existing = batch.put(core.shared.number(segment.name), key, value);
+      const SegmentNumber number = core.shared.number(segment.name);
+      if (holds_rules(segment)) {
+        const auto assigned = value ? std::optional(decode(*value)) : std::nullopt;
+        receipt.existing =
+            assign_rule(batch, number, segment, core.shared.place(number), core.identity.id, key, assigned);
+      } else {
+        receipt.existing = batch.put(number, key, value);
+      }
     };
   } else {
     job.priv = [&](PrivateBatch& batch) {

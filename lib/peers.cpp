@@ -52,7 +52,9 @@ PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
 
 PeerRow peer_row(const Core& core, const Hello& peer, const std::string& endpoint,
                  const SessionReport& report) {
-  PeerRow row{peer.name, peer.instance, endpoint, core.now_ms(), {}};
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();  // as links tell sessions the time
+  const auto silence = std::chrono::duration_cast<Time>(now) - report.last_received;
+  PeerRow row{peer.name, peer.instance, endpoint, core.now_ms() - std::max<std::int64_t>(0, silence.count()), {}};
   for (const auto& [segment, lag] : report.lag) {
     const SegmentNumber number = core.shared.number(segment);
     const std::uint64_t head = core.shared.read(

@@ -21,10 +21,13 @@ std::vector<Bytes> keys_where(const lmdb::ReadTxn& txn, lmdb::Table table,
 
 }  // namespace
 
-QuarantineCounts quarantine_counts(const SharedReader& reader) {
+namespace {
+
+QuarantineCounts counts_of(const SharedReader& reader, std::optional<SegmentNumber> segment) {
   QuarantineCounts counts;
   if (reader.txn().count(table::held) == 0) return counts;
   for (const HeldItem& item : reader.held(HeldReason::damaged)) {
+    if (segment && item.row.segment != *segment) continue;
     for (const auto& [actor, counters] : item.row.dots) {
       const auto row = reader.context(item.row.segment, actor);
       const bool is_known = row && row->covered.contains(counters);
@@ -33,6 +36,12 @@ QuarantineCounts quarantine_counts(const SharedReader& reader) {
   }
   return counts;
 }
+
+}  // namespace
+
+QuarantineCounts quarantine_counts(const SharedReader& reader) { return counts_of(reader, std::nullopt); }
+
+QuarantineCounts quarantined_of(const SharedReader& reader, SegmentNumber segment) { return counts_of(reader, segment); }
 
 std::set<std::uint64_t> damaged_records(const lmdb::ReadTxn& txn) {
   std::set<std::uint64_t> sequences;

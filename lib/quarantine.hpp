@@ -13,6 +13,9 @@ struct QuarantineCounts {
 };
 QuarantineCounts quarantine_counts(const SharedReader& reader);
 
+/// Those of one segment.
+QuarantineCounts quarantined_of(const SharedReader& reader, SegmentNumber segment);
+
 /// The sequences of all records that cannot be read. Looks at every record.
 std::set<std::uint64_t> damaged_records(const lmdb::ReadTxn& txn);
 

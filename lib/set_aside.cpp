@@ -16,6 +16,7 @@
 #include "lib/descriptor.hpp"
 #include "lib/export_line.hpp"
 #include "lib/lmdb_check.hpp"
+#include "lib/rule_rows.hpp"
 #include "lib/rows.hpp"
 
 namespace loam {
@@ -135,6 +136,7 @@ std::uint64_t salvage(const std::filesystem::path& data_file, const std::string&
   const bool is_private = store == "private";
   LineFile out(into);
   std::uint64_t count = 0;
+  std::map<std::pair<std::string, std::string>, std::pair<Hlc, Entry>> newest;  // of what keeps its history
   const auto write = [&](SegmentNumber number, const std::string& id, BytesView record,
                          const std::string& by) {
     const auto name = names.segments.find(number);
@@ -147,9 +149,19 @@ std::uint64_t salvage(const std::filesystem::path& data_file, const std::string&
       out.line(export_line(merge_record(segment.name, id, {&source, 1}), segment.scope));
     } else {
       const MapRecord entry = decode_map_record(record);
-      if (!entry.value) return;
-      out.line(
-          export_line(Entry{segment.name, entry.key, decode(*entry.value), by, entry.stamp.ms()}));
+      std::optional<Value> value;
+      if (entry.value) value = decode(*entry.value);
+      if (entry.value && holds_rules(segment)) {
+        if (auto assignment = decode_rule_assignment(*entry.value)) value = std::move(assignment->value);
+      }
+      Entry made{segment.name, entry.key, std::move(value), by, entry.stamp.ms()};
+      if (segment.governed) {
+        const auto [at, is_new] = newest.try_emplace({segment.name, entry.key}, entry.stamp, made);
+        if (!is_new && at->second.first < entry.stamp) at->second = {entry.stamp, std::move(made)};
+        return;
+      }
+      if (!made.value) return;
+      out.line(export_line(made));
     }
     ++count;
   };
@@ -171,6 +183,11 @@ std::uint64_t salvage(const std::filesystem::path& data_file, const std::string&
     }
   };
   (void)lmdb::check_still_file(data_file, options);
+  for (const auto& [key, entry] : newest) {
+    if (!entry.second.value) continue;
+    out.line(export_line(entry.second));
+    ++count;
+  }
   out.close();
   sync_directory(into.parent_path());
   return count;

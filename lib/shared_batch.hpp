@@ -42,6 +42,9 @@ class SharedBatch {
   /// Removes every observed dot of an element. Throws Error(not_found) when it has none.
   void remove(SegmentNumber segment, const ElementId& element);
 
+  /// Throws Error(denied) when this instance has no right to write there.
+  void require_right(SegmentNumber segment);
+
   /// Assigns a key; absent: erases it. Supersedes every observed assignment. Says whether the key had a
   /// value. Erasing a key without one throws Error(not_found).
   bool put(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
@@ -148,7 +151,6 @@ class SharedBatch {
   Applied join_admitted(SegmentNumber segment, const Delta& delta, const Authors& authors, const BatchParts& batches,
                         const CheckedDelta& checked, const StoreId& origin);
   Authors with_known(const Delta& delta, const Authors& authors) const;
-  void require_right(SegmentNumber segment);
   bool put_governed(SegmentNumber segment, std::string_view key, const std::optional<Bytes>& value);
   void number_actors_of(const BatchPart& part);
   BatchPlaces bring(SegmentNumber segment, const BatchParts& batches, const RecordHashes& hashes);

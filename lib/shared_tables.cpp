@@ -208,6 +208,12 @@ bool has_damage(const std::vector<StoredDot>& dots) noexcept {
 }
 
 std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_view key) const {
+  std::vector<StoredDot> dots = all_dots_of(segment, key);
+  leave_out_void(segment, dots);
+  return dots;
+}
+
+std::vector<StoredDot> SharedReader::all_dots_of(SegmentNumber segment, std::string_view key) const {
   std::vector<StoredDot> dots;
   const TableKey prefix = register_prefix(segment, key);
   lmdb::Cursor cursor = txn_.cursor(table::reg);
@@ -224,7 +230,6 @@ std::vector<StoredDot> SharedReader::dots_of(SegmentNumber segment, std::string_
     }
     dots.push_back(std::move(dot));
   }
-  leave_out_void(segment, dots);
   if (planted(Bug::tie_by_arrival)) {
     std::stable_sort(dots.begin(), dots.end(), [](const StoredDot& left, const StoredDot& right) {
       const Hlc stamp = decode_map_record(left.record).stamp;

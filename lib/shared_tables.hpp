@@ -141,6 +141,9 @@ class SharedReader {
   /// Live dots of a key, the LWW winner last; empty: there is no such key.
   std::vector<StoredDot> dots_of(SegmentNumber segment, std::string_view key) const;
 
+  /// The same with those that fences make void.
+  std::vector<StoredDot> all_dots_of(SegmentNumber segment, std::string_view key) const;
+
   /// Elements of a segment whose ids lie between two ids, both included; at most `max`.
   std::vector<ElementId> elements_between(SegmentNumber segment, const ElementId& low,
                                           const ElementId& high, std::size_t max) const;

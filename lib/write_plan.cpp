@@ -6,6 +6,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
+#include "lib/rule_write.hpp"
 
 namespace loam {
 namespace {
@@ -45,6 +46,10 @@ Receipt write_shared(const WriteStores& stores, SharedBatch& batch, const Planne
   if (write.segment->kind == Kind::set) {
     const auto result = batch.add(number, write.parts.content, write.parts.meta);
     receipt = receipt_for(write, result.element.text(), result.existing);
+  } else if (holds_rules(*write.segment)) {
+    const bool existing = assign_rule(batch, number, *write.segment, stores.shared.place(number),
+                                      stores.shared.instance(), write.key, decode(write.value));
+    receipt = receipt_for(write, write.key, existing);
   } else {
     receipt = receipt_for(write, write.key, batch.put(number, write.key, write.value));
   }

@@ -108,6 +108,7 @@ void Session::Impl::refresh_report() {
     report_.lag[exchange.segment()] = exchange.lag();
   }
   report_.holding = any_holding();
+  report_.last_received = last_received_;
   if (!config_.once && !peer_done_ && is_open_ && !exchanges_.empty()) {
     report_.converged = all_shared([](const Exchange& exchange) { return exchange.is_equal(); });
   }

@@ -108,6 +108,7 @@ struct SessionReport {
   bool holding = false;       ///< one side keeps records that the other removed, until confirmed
   bool untrusted = false;     ///< it was refused, or refused us, as a stranger
   std::string problem;        ///< why it was closed abnormally; empty otherwise
+  Time last_received{};       ///< when the last frame came, by the driver's time
   std::uint64_t round_trips = 0;
   std::uint64_t octets_sent = 0;
   std::uint64_t octets_received = 0;

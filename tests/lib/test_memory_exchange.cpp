@@ -156,11 +156,11 @@ TEST_CASE("entries keep the authors that have signed them, also where the import
   Memory beta = instances.open("beta");
   alpha.put("governance_meta", "owner", "ops");
   alpha.put("governance_meta", "owner", "security");
-  alpha.put("approval_rules", "deploy", Map{{"needs", "approval"}});
+  alpha.put("approval_rules", "deploy", Map{{"effect", "deny"}});
   alpha.grant("beta", {.permissions = {{"governance_meta", "r"}, {"approval_rules", "r"}}, .role = "member"});
   REQUIRE(test::sync(beta, test::listen(alpha)).converged);
   alpha.put("governance_meta", "owner", "everybody");
-  alpha.put("approval_rules", "delete", Map{{"needs", "two"}});
+  alpha.put("approval_rules", "delete", Map{{"effect", "notify"}});
   const Lines lines = exported(alpha);
   REQUIRE(lines.size() == 3);
   const ImportReport report = import(beta, lines);

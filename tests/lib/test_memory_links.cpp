@@ -129,7 +129,7 @@ TEST_CASE("records of the greatest size and shape travel whole") {
   }
   const auto receipts = alpha.write(packets);
   beta.put("governance_meta", std::string(key_octets_max, 'k'),
-           Bytes(record_octets_max - key_octets_max - 40));
+           Bytes(record_octets_max - key_octets_max - 100));
   SUBCASE("over TCP") { REQUIRE(sync(beta, listen(alpha)).converged); }
   SUBCASE("over TLS") { REQUIRE(sync(beta, listen_with_tls(alpha)).converged); }
   for (std::size_t i = 0; i < packets.size(); ++i) {
