@@ -6,6 +6,7 @@
 
 #include "apps/arguments.hpp"
 #include "apps/output.hpp"
+#include "apps/rules_line.hpp"
 #include "apps/time_text.hpp"
 #include "apps/verb.hpp"
 #include "crdt/codec.hpp"
@@ -443,6 +444,7 @@ void add_everything(CLI::App& root, CommandLine& line) {
   add_recall(root, line.command);
   add_record_commands(root, line.command);
   add_entry_commands(root, line.command);
+  add_rules_command(root, line.command);
   add_network_commands(root, line.command);
   add_exchange_commands(root, line.command);
   add_care_commands(root, line.command);

@@ -168,6 +168,27 @@ struct Journal {
   bool drop = false;
 };
 
+struct Rules {
+  enum class Do { list, show, set, remove, check, explain, diff, test, conflicts };
+
+  /// What is asked; texts that RuleRequest views.
+  struct Request {
+    std::string action;
+    std::optional<std::string> resource;
+    std::optional<std::string> subject;
+    std::optional<std::string> environment;
+    std::optional<Risk> risk;
+    Map context;
+    std::optional<std::int64_t> at_ms;
+  };
+
+  Do what = Do::list;
+  std::string id;  ///< of a rule; of diff: a digest
+  std::string file;
+  bool heads = false;
+  Request request;
+};
+
 struct Peers {
   enum class Do { list, confirm, grant, suspend, reinstate, revoke };
   Do what = Do::list;
@@ -184,6 +205,6 @@ using Command =
                  command::List, command::Revise, command::Forget, command::Put, command::Show,
                  command::Erase, command::Keys, command::Route, command::Serve, command::Sync,
                  command::Status, command::Digest, command::Verify, command::Doctor,
-                 command::Export, command::Import, command::Backup, command::Restore, command::Journal, command::Peers>;
+                 command::Export, command::Import, command::Backup, command::Restore, command::Journal, command::Rules, command::Peers>;
 
 }  // namespace loam::cli

@@ -13,6 +13,7 @@
 #include "apps/membership.hpp"
 #include "apps/network.hpp"
 #include "apps/records.hpp"
+#include "apps/rules.hpp"
 #include "apps/text.hpp"
 
 namespace loam::cli {

@@ -22,7 +22,7 @@ RECORD = {"id", "segment", "type", "text", "title", "payload", "tags", "authors"
           "updated_ms", "retracted", "supersedes", "provenance"}
 COMMANDS = ["init", "id", "invite", "join", "admit", "remember", "recall", "get", "list", "revise", "forget", "put", "show", "keys", "erase",
             "route", "serve", "sync", "status", "digest", "verify", "doctor", "export", "import",
-            "backup", "restore", "journal", "peers"]
+            "backup", "restore", "journal", "peers", "rules"]
 
 
 # Ids of packets; the first two begin alike.
@@ -54,7 +54,7 @@ class Case(unittest.TestCase):
         dir = dir or self.path(name)
         key = self.ok("id", "--make", dir=dir)["public_key"]
         file = self.path(f"federation-of-{name}")
-        self.ok("admit", name, key, "--allow", "all=rw", "--role", "governor", "--out", file)
+        self.ok("admit", name, key, "--allow", "all=rwtl", "--role", "governor", "--out", file)
         self.ok("join", "--federation", file, "--name", name, dir=dir)
         return dir
 

@@ -16,7 +16,9 @@ CALLS = [["id"], ["remember", "x"], ["remember", "--packet", "-"], ["remember", 
          ["import", "-"], ["backup", "x"], ["restore", "x", "--as-new"], ["journal"], ["journal", "--drop"], ["verify"], ["verify", "--deep"],
          ["verify", "--absent", ID_A], ["doctor"], ["doctor", "--fix"],
          ["invite", "--name", "x", "--endpoint", "ws://127.0.0.1:1"], ["admit", "x", "0" * 64], ["peers"],
-         ["peers", "grant", "x"], ["peers", "revoke", "x"]]
+         ["peers", "grant", "x"], ["peers", "revoke", "x"], ["rules", "list"], ["rules", "show", "x"],
+         ["rules", "set", "-"], ["rules", "remove", "x"], ["rules", "check", "x"], ["rules", "explain", "x"],
+         ["rules", "diff", "x"], ["rules", "test", "-"], ["rules", "conflicts"]]
 
 
 class Directories(Case):
