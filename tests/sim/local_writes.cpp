@@ -92,7 +92,7 @@ bool says_the_same(Kind kind, BytesView left, BytesView right) {
   if (kind == Kind::set) return decode_set_record(left).content == decode_set_record(right).content;
   const MapRecord one = decode_map_record(left);
   const MapRecord other = decode_map_record(right);
-  return one.key == other.key && one.value == other.value;
+  return one.key == other.key && (one.value == other.value || assigned_value(one) == assigned_value(other));
 }
 
 void supersede(Judgement& judgement, const std::string& segment, const std::vector<Dot>& dots) {
@@ -255,9 +255,9 @@ void World::put(Process& process, Gen& gen) {
   PacketEnvelope packet;
   packet.packet_type = "memory_write";
   packet.segment = put_target(process.replica, gen);
-  packet.payload = {
-      {"key", gen.pick(names)},
-      {"value", static_cast<std::int64_t>(gen.one_in(4) ? gen.below(2) : ++texts_made_)}};
+  const std::string key = gen.pick(names);
+  const Value number = static_cast<std::int64_t>(gen.one_in(4) ? gen.below(2) : ++texts_made_);
+  packet.payload = {{"key", key}, {"value", packet.segment == rules_segment ? some_rule(gen) : number}};
   if (gen.coin()) packet.packet_id = packet_id(gen);
   hand_over(process, packet);
 }
@@ -333,9 +333,14 @@ void World::hand_over(Process& process, const PacketEnvelope& packet) {
     const Value* key = find(packet.payload, "key");
     const std::string name = key ? *key->get<std::string>() : "";
     const Bytes value = key ? encode(*find(packet.payload, "value")) : Bytes{};
-    const auto denied = is_shared ? denial(now, segment) : std::nullopt;
+    const bool is_rule = segment == rules_segment || segment == meta_segment;
+    const auto denied = is_rule      ? take_rule(now, segment, name, *find(packet.payload, "value"))
+                        : is_shared ? denial(now, segment)
+                                    : std::nullopt;
     if (denied) return denied;
-    if (is_shared && !key) {
+    if (is_rule) {
+      receipt = name;
+    } else if (is_shared && !key) {
       write_record(now, segment, own_dots(now, segment, content), encode(SetRecord{{}, content, encode(Map{})}));
       receipt = element_of(segment, content).text();
     } else if (is_shared) {
@@ -393,8 +398,9 @@ void World::revise(Process& process, Gen& gen) {
 }
 
 void World::erase(Process& process, Gen& gen) {
-  const std::string segment = map_target(process.replica, gen);
+  const std::string segment = put_target(process.replica, gen);
   const std::string key = gen.pick(names);
+  if (segment == rules_segment || segment == meta_segment) return put_rule(process, segment, key, std::nullopt);
   const SegmentNumber number = process.shared.number(segment);
   Job job;
   job.shared = [=](SharedBatch& batch) { batch.put(number, key, std::nullopt); };

@@ -276,6 +276,7 @@ void World::check_end() {
     trace_.expect(walked.empty(), "a store does not agree with itself: " + walked);
     const Readback stored = read_back(process.shared, replica->heads);
     has_trust() ? check_visible(process) : check_winners(process);
+    check_rules(process);
     for (const auto& [name, segment] : stored.model.segments) {
       const std::pair key{name, component.at(name)[replica->index]};
       trace_.expect(is_tainted() || segment.live == expected_[key],

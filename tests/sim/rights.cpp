@@ -10,8 +10,9 @@ namespace {
 using std::chrono_literals::operator""s;
 
 const std::string registry(registry_name);
-const std::vector<std::string> ordinary{"lessons_learned", "org_patterns", "common_failures",
-                                        "governance_meta", "extra_notes",  "extra_goals"};
+const std::vector<std::string> ordinary{"lessons_learned", "org_patterns", "common_failures", "extra_notes",
+                                        "extra_goals"};
+const std::vector<std::string> of_rules{"approval_rules", "governance_meta"};
 constexpr int passes_max = 12;
 
 // Mostly all rights; sometimes each segment its own.
@@ -24,8 +25,10 @@ std::map<std::string, Permissions> some_permissions(Gen& gen) {
     const Permissions each = *Permissions::parse(letters);
     if (!each.empty()) permissions[segment] = each;
   }
-  static const std::vector<std::string> of_rules{"r", "rt", "rw", "rwtl"};
-  permissions["approval_rules"] = *Permissions::parse(has_all ? "rwtl" : gen.pick(of_rules));
+  static const std::vector<std::string> letters_of_rules{"r", "rt", "rw", "rwtl", "rwtl"};
+  for (const std::string& segment : of_rules) {
+    permissions[segment] = *Permissions::parse(has_all ? "rwtl" : gen.pick(letters_of_rules));
+  }
   return permissions;
 }
 
@@ -37,7 +40,7 @@ InstanceEntry World::entry_of(const Replica& replica) const {
   entry.name = replica.name();
   entry.key = replica.key.public_key();
   for (const std::string& segment : ordinary) entry.permissions[segment] = *Permissions::parse("rw");
-  entry.permissions["approval_rules"] = *Permissions::parse("rwtl");
+  for (const std::string& segment : of_rules) entry.permissions[segment] = *Permissions::parse("rwtl");
   return entry;
 }
 

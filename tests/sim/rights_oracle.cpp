@@ -49,7 +49,7 @@ bool World::may_write(const ::test::RegistryOracle& oracle, const InstanceId& au
   const auto& world = with_all_fences ? oracle.all() : seen;
   if (segment == registry_segment) return oracle.governs(author, seen, world);
   const auto may = [&](std::uint8_t letter) { return oracle.may(author, segment, letter, seen, world); };
-  const bool is_rule = segment == "approval_rules";
+  const bool is_rule = segment == rules_segment || segment == meta_segment;
   return may(Permissions::write) || (is_rule && (may(Permissions::tighten) || may(Permissions::loosen)));
 }
 

@@ -71,6 +71,10 @@ const std::vector<Control> controls{
     {Bug::rights_not_reviewed, "rights not reviewed", 50, 0, true},
     {Bug::key_not_reviewed, "a key not reviewed", 200, 0, true},
     {Bug::position_past_left_out, "a position past what was left out", 200, 10, true},
+    {Bug::loosening_displaces, "a loosening that displaces", 100, 0, true},
+    {Bug::unseen_displaces, "a version that displaces what it has not seen", 50, 0, true},
+    {Bug::lost_right_loosens, "a lost right that loosens", 200, 0, true},
+    {Bug::any_version_lifts, "one version of several that lifts", 100, 0, true},
 };
 
 }  // namespace

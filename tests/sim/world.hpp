@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "lib/rule_rows.hpp"
 #include "tests/sim/canary.hpp"
 #include "tests/sim/disk_faults.hpp"
 #include "tests/sim/replica.hpp"
@@ -9,6 +10,7 @@
 #include "tests/sim/trace.hpp"
 #include "tests/support/gen.hpp"
 #include "tests/support/registry_oracle.hpp"
+#include "tests/support/rule_oracle.hpp"
 #include "transport/session.hpp"
 
 namespace loam::sim {
@@ -124,6 +126,18 @@ class World {
   void enqueue(Process& process, Job job, Effect effect, const std::string& what);
   void write_record(Judgement& now, const std::string& segment, const std::vector<Dot>& superseded,
                     const Bytes& placeholder);
+
+  // rules.cpp
+  Value some_rule(Gen& gen);
+  ::test::RuleOracle rules_under(const StoreModel& store, const std::string& segment, const std::string& key);
+  std::optional<ErrorCode> refused_rule(const Judgement& now, const std::string& segment, const std::string& key,
+                                        const std::optional<Value>& value);
+  void check_links(Judgement& now, const std::string& segment, const ::test::RuleOracle& before, const Bytes& record);
+  void put_rule(Process& process, const std::string& segment, const std::string& key, std::optional<Value> value);
+  std::optional<ErrorCode> take_rule(Judgement& now, const std::string& segment, const std::string& key,
+                                     const std::optional<Value>& value);
+  void check_rules(Process& process);
+  void check_rule_key(Process& process, const std::string& segment, const std::string& key);
 
   // rights.cpp
   void found_federation();
@@ -273,6 +287,9 @@ class World {
   std::map<JournalId, std::map<std::uint64_t, Dots>> journal_log_;
   std::map<std::pair<std::string, std::size_t>, std::map<Dot, Bytes>> expected_;  ///< at the end
 };
+
+/// What an entry of approval_rules or governance_meta says, beside what its author had seen; absent: removed.
+std::optional<Value> assigned_value(const MapRecord& entry);
 
 /// One run in the directory. Nothing it throws escapes: that is a failure too.
 void run_world(const Scenario& scenario, const Switches& switches, const std::filesystem::path& dir,
