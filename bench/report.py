@@ -163,6 +163,10 @@ def goals(samples):
         lambda a, b: a <= 10 and a <= 2 * b)
     row("P10", "get ≥ 500,000/s", {"per s": m("store/get", "per_s")}, lambda r: r >= 500000)
     row("P10", "scan ≥ 1,000,000 records/s", {"per s": m("store/scan", "per_s")}, lambda r: r >= 1000000)
+    row("P12", "a decision of 1,000 rules: p99 ≤ 20 µs", {"p99 µs": m("rules/check_1000", "p99_us"),
+        "p50": m("rules/check_1000", "p50_us")}, lambda t, _: t <= 20)
+    row("P12", "a change seen by another process within 50 ms of its commit",
+        {"p99 µs": m("rules/change", "seen_after_p99_us")}, lambda t: t <= 50000)
     row("P13", "1,000 linked: p99 of visibility ≤ 250 ms", {"ms": m("fleet/idle_1000", "visible_p99_ms")},
         lambda t: t <= 250)
     row("P13", "≤ 64 KiB a link", {"KiB": m("fleet/idle_1000", "hub_anonymous_kib_per_link")}, lambda k: k <= 64)

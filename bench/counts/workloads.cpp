@@ -63,6 +63,30 @@ constexpr std::size_t records = 2'000;
   }
 }
 
+// A decision of a thousand rules, with the snapshot of now.
+[[gnu::noinline]] std::size_t work_check(const loam::Memory& memory, const loam::RuleRequest& request) {
+  std::size_t denied = 0;
+  loam::Decision decision;
+  for (std::size_t i = 0; i < records; ++i) {
+    memory.rules().check(request, decision);
+    denied += decision.effect == loam::Effect::deny ? 1 : 0;
+  }
+  return denied;
+}
+
+void write_rules(loam::Memory& memory) {
+  std::vector<loam::PacketEnvelope> packets;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string name = "service_" + std::to_string(i);
+    loam::PacketEnvelope packet;
+    packet.packet_type = "approval_rule";
+    packet.payload = {{"key", name}, {"effect", i % 2 == 0 ? "deny" : "require_approval"},
+                      {"actions", loam::Array{"deploy/" + name, i % 100 == 0 ? std::string("restart*") : name + "/*"}}};
+    packets.push_back(std::move(packet));
+  }
+  memory.write(packets);
+}
+
 void add_all(loam::SharedStore& store, const std::vector<loam::SetRecord>& added) {
   store.env().write([&](loam::lmdb::WriteTxn& txn) {
     loam::SharedBatch batch(store, txn, bench::made_ms);
@@ -172,6 +196,10 @@ void run(bench::Run& run) {
   for (const loam::SetRecord& each : made) ids.push_back(loam::element_of(segment, each.content).text());
   const loam::lmdb::Env& env = *loam::lmdb::Env::open({.dir = dir / "shared", .tables = loam::shared_table_names()});
   counted("get", env, [&] { bench::require(work_get(memory, ids) == records, "records are missing"); });
+  write_rules(memory);
+  (void)memory.rules();
+  const loam::RuleRequest request{.action = "restart/service_7", .resource = ""};
+  counted("check", env, [&] { bench::require(work_check(memory, request) == records, "decisions differ"); });
   counted("list", env, [&] { bench::require(work_list(memory) == records, "records are missing"); });
 }
 
