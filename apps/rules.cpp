@@ -11,6 +11,7 @@
 #include "apps/shapes.hpp"
 #include "apps/text.hpp"
 #include "apps/time_text.hpp"
+#include "crdt/codec.hpp"
 #include "lib/json_value.hpp"
 
 namespace loam::cli {

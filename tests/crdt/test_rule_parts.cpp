@@ -314,12 +314,12 @@ TEST_CASE("what governance_meta holds is read as strictly as it can be") {
   CHECK(read_rule_ages(&none, defects).of(Risk::low) == 0);
   CHECK(read_rule_ages(nullptr, defects).of(Risk::low) == RuleAges::any);
 
-  for (const auto& [key, value] : std::vector<std::pair<std::string_view, Value>>{
+  for (const auto& each : std::vector<std::pair<std::string_view, Value>>{
            {"risk_classes", classes}, {"risk_classes", none}, {"defaults", defaults}, {"max_rule_age_ms", ages},
            {"defaults", Map{{"high", "notify"}}}, {"defaults", Map{{"low", "deny"}, {"critical", "notify"}}},
            {"max_rule_age_ms", Map{{"low", 5}, {"high", 6}}}, {"roles", none}, {"roles", Map{{"sre", "alice"}}}, {"roles", Map{{"sre", Array{""}}}}}) {
-    CAPTURE(key);
-    CHECK(error_of([&] { check_meta(key, value); }) == ErrorCode::invalid);
+    CAPTURE(each.first);
+    CHECK(error_of([&] { check_meta(each.first, each.second); }) == ErrorCode::invalid);
   }
   Map large;
   for (std::size_t i = 0; i < meta_entries_max; ++i) large.emplace("a" + std::to_string(i), "low");
