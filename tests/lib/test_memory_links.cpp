@@ -101,7 +101,8 @@ TEST_CASE("peers are in the status, and what they lack is their lag") {
   CHECK(peer.id == alpha.id().text());
   CHECK("ws://" + peer.endpoint.substr(peer.endpoint.rfind('/') + 1) == endpoint);
   CHECK(!peer.linked);
-  CHECK(peer.last_seen_ms == 1'700'000'000'000);
+  CHECK(peer.last_seen_ms <= 1'700'000'000'000);
+    CHECK(peer.last_seen_ms > 1'700'000'000'000 - 60'000);  // its last frame may be older than its link's end
   CHECK(peer.lag.at("lessons_learned") == 0);
   beta.remember({.text = "x"});
   CHECK(beta.status().peers.at(0).lag.at("lessons_learned") == 1);
@@ -109,7 +110,8 @@ TEST_CASE("peers are in the status, and what they lack is their lag") {
   CHECK(beta.recall({}).coverage.peers_current == 1);
   *instances.clock.ms += 3'600'000;
   CHECK(beta.recall({}).coverage.peers_current == 0);
-  CHECK(beta.recall({}).coverage.oldest_peer_age_ms == 3'600'000);
+  CHECK(beta.recall({}).coverage.oldest_peer_age_ms >= 3'600'000);
+  CHECK(beta.recall({}).coverage.oldest_peer_age_ms < 3'660'000);
 }
 
 TEST_CASE("records of the greatest size and shape travel whole") {

@@ -74,7 +74,7 @@ const std::vector<Control> controls{
     {Bug::loosening_displaces, "a loosening that displaces", 100, 0, true},
     {Bug::unseen_displaces, "a version that displaces what it has not seen", 50, 0, true},
     {Bug::lost_right_loosens, "a lost right that loosens", 200, 0, true},
-    {Bug::any_version_lifts, "one version of several that lifts", 1'500, 0, true},
+    {Bug::any_version_lifts, "one version of several that lifts", 1'500, 220, true},
 };
 
 }  // namespace
