@@ -5,7 +5,7 @@ import os
 import subprocess
 import unittest
 
-from cli_case import RECEIPT
+from cli_case import RECEIPT, RUNS_FACTOR
 from peers_case import Peers
 
 CHECK = {"effect", "requirement", "matched", "conflicts", "defaulted", "rules_digest", "age_ms", "stale"}
@@ -113,7 +113,8 @@ class Rules(Peers):
     def test_the_incident_in_all_orders_on_three_processes(self):
         beta, gamma = self.instance("beta"), self.instance("gamma")
         dirs = {"alpha": self.dir, "beta": beta, "gamma": gamma}
-        for number, order in enumerate(itertools.permutations([("beta", "alpha"), ("gamma", "alpha"), ("gamma", "beta")])):
+        orders = list(itertools.permutations([("beta", "alpha"), ("gamma", "alpha"), ("gamma", "beta")]))
+        for number, order in enumerate(orders if RUNS_FACTOR >= 1 else orders[:2]):
             with self.subTest(order):
                 rule = f"deploy_{number}"
                 ask = {**ASK, "actions": [rule]}
