@@ -8,7 +8,6 @@ namespace {
 
 namespace net = boost::asio;
 
-// How soon a commit of another process is noticed.
 // How often to look whether another process has committed: often while one does, and else so rarely that a thousand
 // idle instances on a machine do not keep it busy. What this process commits is told at once.
 constexpr std::chrono::milliseconds poll_busy{20};

@@ -261,9 +261,9 @@ std::vector<FoldedRule::Head> rule_heads(const Core& core, const SharedReader& r
 
 std::vector<StoredDot> current_dots(const Core& core, const SharedReader& reader, SegmentNumber segment,
                                     std::string_view key) {
-  auto dots = reader.dots_of(segment, key);
   const AdmissionPlace place = core.shared.place(segment);
   if (place.segment == rules_segment || place.segment == meta_segment) return reader.all_dots_of(segment, key);
+  auto dots = reader.dots_of(segment, key);
   const auto registry = place.is_governed ? core.shared.registry(reader) : nullptr;
   return registry ? standing_dots(reader, *registry, place, segment, dots) : dots;
 }

@@ -154,6 +154,8 @@ std::uint64_t salvage(const std::filesystem::path& data_file, const std::string&
       if (entry.value && holds_rules(segment)) {
         if (auto assignment = decode_rule_assignment(*entry.value)) value = std::move(assignment->value);
       }
+      // Whose rules these are, and whether they had the right to loosen, is not known here: who imports them would.
+      if (segment.name == rules_segment && value && read_rule(*value).lifts()) return;
       Entry made{segment.name, entry.key, std::move(value), by, entry.stamp.ms()};
       if (segment.governed) {
         const auto [at, is_new] = newest.try_emplace({segment.name, entry.key}, entry.stamp, made);

@@ -35,7 +35,7 @@ struct RuleAssignment {
 /// The value of such an entry. Throws Error(limit) for more than `seen_assignments_max`.
 Bytes encode(const RuleAssignment& assignment);
 
-/// Absent: it is none. What is there then is an assignment of which nothing can be read.
+/// Absent: it is none. What is there then is a value as it was assigned before there were links, or anything else.
 std::optional<RuleAssignment> decode_rule_assignment(BytesView octets);
 
 /// An assignment of one register, as the fold sees it.
