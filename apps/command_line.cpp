@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "apps/arguments.hpp"
+#include "apps/consistency_line.hpp"
 #include "apps/output.hpp"
 #include "apps/rules_line.hpp"
 #include "apps/time_text.hpp"
@@ -18,12 +19,6 @@ namespace {
 std::int64_t now_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
-
-std::chrono::milliseconds positive_duration(std::string_view option, const std::string& text) {
-  const auto duration = parse_duration(text);
-  if (duration.count() > 0) return duration;
-  throw Error(ErrorCode::invalid, std::string(option) + ": must be longer than 0");
 }
 
 void add_init(CLI::App& root, Command& chosen) {
@@ -55,7 +50,7 @@ void add_rights(CLI::App& app, command::Rights& rights) {
       ->type_name("ROLE");
   app.add_flag_function(
       "--voter,!--no-voter", [&rights](auto count) { rights.voter = count > 0; },
-      "It votes where rules need strong agreement, or no longer");
+      "It votes on strong reads and writes once it was met, or no longer (docs/CONSISTENCY.md)");
   app.add_option("--listens", rights.endpoints, "Where it listens, wss://HOST:PORT; several times for several")
       ->type_name("ENDPOINT")
       ->allow_extra_args(false);
@@ -242,6 +237,7 @@ void add_entry_commands(CLI::App& root, Command& chosen) {
   put.with("JSON", "The value; octets as {\"$octets\": \"hex\"}",
            [](auto& wanted, auto& text) { wanted.value = parse_json(text); })
       ->required();
+  add_consistency(*put.app(), put->call);
 
   const Verb<command::Show> show(root, chosen,
                                  {"show", "Print the value of a key; exit 3 when it has none",
@@ -249,6 +245,7 @@ void add_entry_commands(CLI::App& root, Command& chosen) {
   show.text("SEGMENT", show->segment, "A map segment")->required();
   show.text("KEY", show->key, "The key")->required();
   show.flag("--heads", show->heads, "Also the concurrent values that lost");
+  add_consistency(*show.app(), show->call);
 
   const Verb<command::Keys> keys(
       root, chosen, {"keys", "Print the keys that have a value", "loam keys session_context"});
@@ -262,6 +259,7 @@ void add_entry_commands(CLI::App& root, Command& chosen) {
       root, chosen, {"erase", "Take the value of a key away", "loam erase session_context goal"});
   erase.text("SEGMENT", erase->segment, "A map segment")->required();
   erase.text("KEY", erase->key, "The key")->required();
+  add_consistency(*erase.app(), erase->call);
 }
 
 void add_network_commands(CLI::App& root, Command& chosen) {
@@ -282,7 +280,9 @@ void add_network_commands(CLI::App& root, Command& chosen) {
       root, chosen,
       {"sync", "Exchange with each endpoint what the other lacks",
        "loam sync ws://127.0.0.1:7700 --timeout 5s",
-       "Exit code: 0 when every peer was reached, 1 when only some were, 6 when none was;\n"
+       "With --strong it goes on until a majority of the voters has the same state, and a governor ends a change of "
+       "voters.\n"
+       "Exit code: 0 when every peer was reached, 1 when only some were, 6 when none was, or no majority;\n"
        "4 or 9 when all of them refused us as denied or untrusted; 2 when no ENDPOINT is "
        "one.\n\n"});
   sync.app()
@@ -291,7 +291,11 @@ void add_network_commands(CLI::App& root, Command& chosen) {
   sync.with("--timeout DURATION", "Give up after (10s)", [](auto& wanted, auto& text) {
     wanted.options.timeout = positive_duration("--timeout", text);
   });
-  sync.flag("--watch", sync->watch, "Keep the links and print each change, until a signal");
+  auto* watch = sync.flag("--watch", sync->watch, "Keep the links and print each change, until a signal");
+  auto* strong = sync.flag("--strong", sync->options.strong, "Until a majority of the voters has the same state");
+  auto* every = sync.with("--every DURATION", "Do it again so often, until a signal",
+                          [](auto& wanted, auto& text) { wanted.every = positive_duration("--every", text); });
+  watch->excludes(strong)->excludes(every);
 }
 
 void add_looking_commands(CLI::App& root, Command& chosen) {
@@ -391,8 +395,11 @@ void add_exchange_commands(CLI::App& root, Command& chosen) {
     return app;
   };
   add(confirm, Do::confirm);
-  add_rights(*add(peers.app()->add_subcommand("grant", "Change what an instance may; the rest stays"), Do::grant),
-             peers->rights);
+  CLI::App& grant = *add(peers.app()->add_subcommand("grant", "Change what an instance may; the rest stays"), Do::grant);
+  add_rights(grant, peers->rights);
+  grant.add_flag("--force", peers->force,
+                 "Voters change although no majority of them can be asked: what only they held may be lost");
+  add_timeout(grant, peers->timeout, "How long a change of voters may wait for a majority of the old and new ones (10s)");
   add(peers.app()->add_subcommand("suspend", "Take all its rights away, until it is reinstated"), Do::suspend);
   add(peers.app()->add_subcommand("reinstate", "Let a suspended instance go on"), Do::reinstate);
   add(peers.app()->add_subcommand(

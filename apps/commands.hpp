@@ -90,17 +90,20 @@ struct Put {
   std::string segment;
   std::string key;
   Value value;
+  CallOptions call;
 };
 
 struct Show {
   std::string segment;
   std::string key;
   bool heads = false;
+  CallOptions call;
 };
 
 struct Erase {
   std::string segment;
   std::string key;
+  CallOptions call;
 };
 
 struct Keys {
@@ -122,6 +125,7 @@ struct Serve {
 struct Sync {
   SyncOptions options;
   bool watch = false;
+  std::optional<std::chrono::milliseconds> every;  ///< again and again, until a signal
 };
 
 struct Status {
@@ -187,6 +191,7 @@ struct Rules {
   std::string file;
   bool heads = false;
   Request request;
+  CallOptions call;
 };
 
 struct Peers {
@@ -194,6 +199,8 @@ struct Peers {
   Do what = Do::list;
   std::string who;
   Rights rights;  ///< of grant
+  bool force = false;  ///< of grant
+  std::chrono::milliseconds timeout = std::chrono::seconds(10);  ///< of a change of voters
 };
 
 }  // namespace loam::cli::command

@@ -32,13 +32,13 @@ boost::json::array heads_shape(const std::vector<Entry>& heads) {
 
 int run(const command::Put& put, const Shell& shell) {
   Memory memory = open_memory(shell);
-  answer(shell, memory.put(put.segment, put.key, put.value));
+  answer(shell, memory.put(put.segment, put.key, put.value, put.call));
   return 0;
 }
 
 int run(const command::Show& show, const Shell& shell) {
   const Memory memory = open_memory(shell);
-  const auto winner = memory.value(show.segment, show.key);
+  const auto winner = memory.value(show.segment, show.key, show.call);
   if (!winner || !winner->value) {
     throw Error(ErrorCode::not_found, "key " + show.key + " of " + show.segment + ": has no value");
   }
@@ -48,7 +48,7 @@ int run(const command::Show& show, const Shell& shell) {
     return 0;
   }
   std::vector<Entry> heads{*winner};
-  const auto siblings = memory.siblings(show.segment, show.key);
+  const auto siblings = memory.siblings(show.segment, show.key, show.call);
   heads.insert(heads.end(), siblings.begin(), siblings.end());
   out["heads"] = heads_shape(heads);
   answer(shell, out, heads_text(heads));
@@ -69,7 +69,7 @@ int run(const command::Keys& keys, const Shell& shell) {
 
 int run(const command::Erase& erase, const Shell& shell) {
   Memory memory = open_memory(shell);
-  answer(shell, memory.erase(erase.segment, erase.key));
+  answer(shell, memory.erase(erase.segment, erase.key, erase.call));
   return 0;
 }
 

@@ -34,7 +34,7 @@ std::string status_text(const Status& status) {
   std::string out = table({{"name", printable(status.identity.name)},
                            {"id", status.identity.id.text()},
                            {"federation", status.identity.federation.text()}});
-  out += "\n" + segments_text(status) + "\n" + peers_text(status);
+  out += "\n" + segments_text(status) + "\n" + peers_text(status) + voters_text(status.voters);
   for (const auto& alarm : status.alarms) {
     out += "alarm: " + printable(alarm.text) + " (" + std::to_string(alarm.count) +
            " times, last " + print_time(alarm.last_ms) + ")\n";

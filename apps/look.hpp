@@ -9,6 +9,9 @@ namespace loam::cli {
 /// The peers as a table.
 std::string peers_text(const Status& status);
 
+/// One line; who votes on strong reads and writes.
+std::string voters_text(const VoterStatus& voters);
+
 int run(const command::Init& init, const Shell& shell);
 int run(const command::Id& id, const Shell& shell);
 int run(const command::Status& status, const Shell& shell);

@@ -28,7 +28,11 @@ void hold_standard_descriptors() noexcept {
   }
 }
 
-boost::json::object error_object(const Error& error) { return {{"error", error_shape(error)}}; }
+boost::json::object error_object(const Error& error) {
+  boost::json::object out{{"error", error_shape(error)}};
+  if (dynamic_cast<const UnknownOutcome*>(&error) != nullptr) out["outcome"] = "unknown";
+  return out;
+}
 
 /// The error to people and, with --json, on standard output; its exit code.
 int fail(const Error& error, Output& out, bool json) {

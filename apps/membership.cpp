@@ -5,6 +5,7 @@
 
 #include "apps/input.hpp"
 #include "apps/instance.hpp"
+#include "apps/look.hpp"
 #include "apps/shapes.hpp"
 #include "apps/text.hpp"
 
@@ -54,6 +55,15 @@ Memory open_to_join(const Shell& shell, const std::string& name, const std::stri
 void answer_joined(const Shell& shell, const Memory& memory) {
   answer(shell, shape(memory.identity()),
          memory.name() + " is in federation " + memory.identity().federation.text() + "\n");
+}
+
+// It counts here and in what hears of it, but strong calls need the old voters too until it has ended.
+void end_change_of_voters(Memory& memory, std::chrono::milliseconds timeout) {
+  const SyncReport report = memory.sync_shared_segments({.timeout = timeout, .strong = true});
+  if (report.strong && report.strong->sealed) return;
+  const std::string why = report.strong ? report.strong->error : "nobody was asked";
+  throw HintedError(Error(ErrorCode::unavailable, "voters: the change is begun and not ended: " + why),
+                    "`loam sync --strong` on a governor ends it; --force does without them");
 }
 
 }  // namespace
@@ -123,14 +133,17 @@ int change_member(const command::Peers& peers, const Shell& shell) {
   if (peers.what == Do::revoke) memory.revoke(peers.who);
   if (peers.what == Do::grant) {
     MemberChange change{.permissions = allowed(memory, peers.rights), .role = peers.rights.role,
-                        .voter = peers.rights.voter};
+                        .voter = peers.rights.voter, .force = peers.force};
     if (!peers.rights.endpoints.empty()) change.endpoints = peers.rights.endpoints;
+    if (peers.force && !change.voter) throw Error(ErrorCode::invalid, "grant: --force is of --voter and --no-voter");
     memory.grant(peers.who, change);
+    if (change.voter && !memory.voters().sealed) end_change_of_voters(memory, peers.timeout);
   }
   const std::vector<Member> members = memory.members();
   boost::json::array items;
   for (const Member& member : members) items.push_back(shape(member));
-  answer(shell, {{"members", std::move(items)}}, members_text(members));
+  const VoterStatus voters = memory.voters();
+  answer(shell, {{"members", std::move(items)}, {"voters", shape(voters)}}, members_text(members) + voters_text(voters));
   return 0;
 }
 

@@ -110,10 +110,41 @@ std::string peer_text(const PeerReport& peer) {
   return out + (rows.size() > 1 ? table(rows) : "");
 }
 
+std::string strong_text(const StrongReport& strong) {
+  std::string text = strong.done ? "a majority of the voters has the same state" : "failed: " + strong.error;
+  if (strong.done) {
+    for (const auto& [name, vote] : strong.votes) text += ", " + printable(name) + " " + vote;
+  }
+  return text + (strong.sealed ? "; the change of voters has ended\n" : "\n");
+}
+
 std::string report_text(const SyncReport& report) {
   std::string out;
   for (const auto& peer : report.peers) out += peer_text(peer);
+  if (report.strong) out += strong_text(*report.strong);
   return out;
+}
+
+int sync_once(Memory& memory, const command::Sync& sync, const Shell& shell) {
+  const SyncReport report = memory.sync_shared_segments(sync.options);
+  answer(shell, shape(report), report_text(report));
+  shell.out.flush();
+  const bool is_alone = report.peers.empty();
+  if (is_alone && !report.strong) say("loam: no endpoint is known; name one: loam sync ws://HOST:PORT");
+  if (report.strong && !report.strong->done) return exit_code(ErrorCode::unavailable);
+  return is_alone && report.strong ? 0 : sync_exit_code(report);
+}
+
+// What it ended with last is how it ends.
+int sync_every(const command::Sync& sync, const Shell& shell) {
+  StopSignals signals;
+  Memory memory = open_memory(shell, LogLevel::warning);
+  int code = 0;
+  do {
+    code = sync_once(memory, sync, shell);
+  } while (signals.wait(sync.every) != StopSignals::Event::stop);
+  memory.stop();
+  return code;
 }
 
 }  // namespace
@@ -149,11 +180,9 @@ int run(const command::Serve& serve, const Shell& shell) {
 
 int run(const command::Sync& sync, const Shell& shell) {
   if (sync.watch) return keep_syncing(sync, shell);
+  if (sync.every) return sync_every(sync, shell);
   Memory memory = open_memory(shell);
-  const SyncReport report = memory.sync_shared_segments(sync.options);
-  answer(shell, shape(report), report_text(report));
-  if (report.peers.empty()) say("loam: no endpoint is known; name one: loam sync ws://HOST:PORT");
-  return sync_exit_code(report);
+  return sync_once(memory, sync, shell);
 }
 
 }  // namespace loam::cli

@@ -21,6 +21,20 @@ std::string peers_text(const Status& status) {
   return table(rows);
 }
 
+std::string voters_text(const VoterStatus& voters) {
+  if (voters.voters.empty()) return "";
+  std::string text = "voters: ";
+  for (const std::string& name : voters.voters) text += (&name == &voters.voters.front() ? "" : ", ") + printable(name);
+  text += "; epoch " + std::to_string(voters.epoch);
+  if (voters.disputed) {
+    text += "; several governors have changed them at once: grant one of them again";
+  } else if (!voters.sealed) {
+    text += "; a change is under way: a governor ends it with `loam sync --strong`";
+  }
+  for (const std::string& name : voters.lost) text += "; " + printable(name) + " has another store now and no vote: grant it again";
+  return text + "\n";
+}
+
 namespace {
 
 std::string held_text(const std::vector<HeldRemoval>& held) {
@@ -47,8 +61,8 @@ int list(const Shell& shell) {
   for (const Member& member : members) in_federation.push_back(shape(member));
   answer(shell,
          {{"members", std::move(in_federation)}, {"items", std::move(items)}, {"held", std::move(waiting)},
-          {"next", nullptr}},
-         members_text(members) + peers_text(status) + held_text(held));
+          {"voters", shape(status.voters)}, {"next", nullptr}},
+         members_text(members) + peers_text(status) + voters_text(status.voters) + held_text(held));
   return 0;
 }
 

@@ -83,7 +83,7 @@ int set(Memory& memory, const command::Rules& wanted, const Shell& shell) {
   std::vector<PacketEnvelope> packets;
   for (NamedRule& rule : named_rules(given)) packets.push_back(packet_of(std::move(rule)));
   if (packets.empty()) throw Error(ErrorCode::invalid, "rule: the list is empty");
-  const auto receipts = memory.write(packets);
+  const auto receipts = memory.write(packets, wanted.call);
   if (!given.get<Array>()) {
     answer(shell, receipts.front());
     return 0;
@@ -98,8 +98,8 @@ int set(Memory& memory, const command::Rules& wanted, const Shell& shell) {
   return 0;
 }
 
-int list(const Memory& memory, const Shell& shell) {
-  const Rules rules = memory.rules();
+int list(const Memory& memory, const command::Rules& wanted, const Shell& shell) {
+  const Rules rules = memory.rules(wanted.call);
   json::array items;
   std::vector<std::vector<std::string>> rows{{"rule", "effect", "actions", "by", "versions", "reason"}};
   for (const RuleRegister& rule : rules.set().registers()) {
@@ -136,7 +136,7 @@ std::string heads_text(const RuleRegister& rule) {
 }
 
 int show(const Memory& memory, const command::Rules& wanted, const Shell& shell) {
-  const Rules rules = memory.rules();
+  const Rules rules = memory.rules(wanted.call);
   const RuleRegister* rule = rules.set().find(wanted.id);
   if (rule == nullptr || (rule->heads.size() == 1 && !rule->heads.front().rule)) {
     throw Error(ErrorCode::not_found, "rule " + wanted.id + ": there is none");
@@ -174,14 +174,14 @@ std::string decision_text(const Decision& decision) {
 }
 
 int check(const Memory& memory, const command::Rules& wanted, const Shell& shell) {
-  const Decision decision = memory.rules().check(request_of(wanted.request));
+  const Decision decision = memory.rules(wanted.call).check(request_of(wanted.request));
   answer(shell, shape(decision), decision_text(decision));
   return code_of(decision.effect);
 }
 
 int explain(const Memory& memory, const command::Rules& wanted, const Shell& shell) {
   const RuleRequest request = request_of(wanted.request);
-  const Rules rules = memory.rules();
+  const Rules rules = memory.rules(wanted.call);
   const Decision decision = rules.check(request);
   json::object out = shape(decision);
   json::array all;
@@ -220,8 +220,8 @@ int diff(const Memory& memory, const command::Rules& wanted, const Shell& shell)
   return 0;
 }
 
-int conflicts(const Memory& memory, const Shell& shell) {
-  const Rules rules = memory.rules();
+int conflicts(const Memory& memory, const command::Rules& wanted, const Shell& shell) {
+  const Rules rules = memory.rules(wanted.call);
   json::array items;
   std::string text;
   for (const RuleRegister& rule : rules.set().registers()) {
@@ -309,15 +309,15 @@ int run(const command::Rules& wanted, const Shell& shell) {
   using Do = command::Rules::Do;
   Memory memory = open_memory(shell);
   switch (wanted.what) {
-    case Do::list: return list(memory, shell);
+    case Do::list: return list(memory, wanted, shell);
     case Do::show: return show(memory, wanted, shell);
     case Do::set: return set(memory, wanted, shell);
-    case Do::remove: answer(shell, memory.remove_rule(wanted.id)); return 0;
+    case Do::remove: answer(shell, memory.remove_rule(wanted.id, wanted.call)); return 0;
     case Do::check: return check(memory, wanted, shell);
     case Do::explain: return explain(memory, wanted, shell);
     case Do::diff: return diff(memory, wanted, shell);
     case Do::test: return test(memory, wanted, shell);
-    case Do::conflicts: return conflicts(memory, shell);
+    case Do::conflicts: return conflicts(memory, wanted, shell);
   }
   return 0;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "apps/arguments.hpp"
+#include "apps/consistency_line.hpp"
 #include "apps/time_text.hpp"
 #include "apps/verb.hpp"
 
@@ -52,6 +53,7 @@ inline void add_rules_command(CLI::App& root, Command& chosen) {
     CLI::App* const app = rules.app()->add_subcommand(name, does);
     app->fallthrough();
     app->callback([wanted = rules.operator->(), what] { wanted->what = what; });
+    if (what != Do::diff && what != Do::test) add_consistency(*app, rules->call);
     return app;
   };
   add("list", "Print all rules, and what governance_meta says", Do::list);

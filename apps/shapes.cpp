@@ -206,13 +206,26 @@ json::object shape(const Status& status) {
           {"federation", status.identity.federation.text()},
           {"segments", std::move(segments)},
           {"peers", std::move(peers)},
+          {"voters", shape(status.voters)},
           {"alarms", std::move(alarms)}};
 }
 
 json::object shape(const SyncReport& report) {
   json::array peers;
   for (const auto& peer : report.peers) peers.push_back(shape(peer));
-  return {{"peers", std::move(peers)}, {"converged", report.converged}};
+  json::object out{{"peers", std::move(peers)}, {"converged", report.converged}};
+  if (!report.strong) return out;
+  json::object votes;
+  for (const auto& [name, vote] : report.strong->votes) votes[name] = vote;
+  out["strong"] = {{"done", report.strong->done},     {"rounds", report.strong->rounds},
+                   {"epoch", report.strong->epoch},   {"votes", std::move(votes)},
+                   {"sealed", report.strong->sealed}, {"error", report.strong->error}};
+  return out;
+}
+
+json::object shape(const VoterStatus& voters) {
+  return {{"epoch", voters.epoch}, {"sealed", voters.sealed}, {"disputed", voters.disputed},
+          {"names", to_json(voters.voters)}, {"lost", to_json(voters.lost)}};
 }
 
 json::object shape(const Change& change) {

@@ -24,6 +24,7 @@ boost::json::object shape(const SyncReport& report);
 boost::json::object shape(const Change& change);
 boost::json::object shape(const HeldRemoval& removal);
 boost::json::object shape(const PeerStatus& peer);
+boost::json::object shape(const VoterStatus& voters);
 
 boost::json::array to_json(const std::vector<std::string>& texts);
 

@@ -76,6 +76,12 @@ enum class Bug : std::uint8_t {
   unseen_displaces,              ///< or of one that it has not seen
   lost_right_loosens,            ///< what somebody wrote who has lost the right to loosen loosens
   any_version_lifts,             ///< one version of several lifts the default
+
+  majority_merge,        ///< a strong read returns what it knows once a majority has answered, however
+  vote_before_durable,   ///< a store votes for what it is about to store
+  vote_after_loss,       ///< an instance votes although it has lost its store
+  epoch_ignored,         ///< a store votes for whoever knows other voters
+  vote_without_dots,     ///< a store votes for a write that it has not heard of
 };
 
 }  // namespace loam

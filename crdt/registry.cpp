@@ -131,8 +131,10 @@ struct Registry::State {
   Part unfenced;                                  ///< in force where there are no fences
   Part in_force;                                  ///< with all fences
   std::map<InstanceId, Fence> fences;             ///< of those who are revoked
+  FederationRoot root;
+  VoterView voters;
 
-  State(const PublicKey& founds, std::vector<RegistryAssignment> assignments);
+  State(const FederationRoot& begun, std::vector<RegistryAssignment> assignments);
   void order(std::vector<RegistryAssignment> assignments);
   Part in_force_of(const Part& part) const;
   Part valid_of(const Part& part, const std::map<InstanceId, Fence>& fenced) const;
@@ -141,6 +143,7 @@ struct Registry::State {
   std::optional<InstanceEntry> entry(const InstanceId& instance, const Part& part, const Part& valid) const;
   bool is_governor(const InstanceId& instance, const Part& part, const Part& valid) const;
   std::optional<Part> part_of(const std::vector<Dot>& frontier) const;
+  std::vector<VoterStep> voter_steps() const;
 };
 
 // Kahn's algorithm: what has seen itself, or what is not there, is never reached.
@@ -172,8 +175,8 @@ void Registry::State::order(std::vector<RegistryAssignment> assignments) {
   }
 }
 
-Registry::State::State(const PublicKey& founds, std::vector<RegistryAssignment> assignments)
-    : founder_key(founds), founder(instance_of(founds)) {
+Registry::State::State(const FederationRoot& begun, std::vector<RegistryAssignment> assignments)
+    : founder_key(begun.founder), founder(instance_of(begun.founder)), root(begun) {
   order(std::move(assignments));
   seen.reserve(log.size());
   for (const RegistryAssignment& assignment : log) {
@@ -195,6 +198,22 @@ Registry::State::State(const PublicKey& founds, std::vector<RegistryAssignment> 
   fences = fences_of(all);
   in_force = valid_of(all, fences);
   unfenced = fences.empty() ? in_force : valid_of(all, {});
+  voters = view_of(Voter{founder, StoreId{root.nonce}}, voter_steps());
+}
+
+std::vector<VoterStep> Registry::State::voter_steps() const {
+  std::vector<VoterStep> steps;
+  std::vector<std::size_t> taken;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    if (!in_force[i] || !log[i].entry.voters) continue;
+    VoterStep step{log[i].dot, *log[i].entry.voters, {}};
+    for (std::size_t before = 0; before < taken.size(); ++before) {
+      if (seen[i][taken[before]]) step.seen.push_back(before);
+    }
+    taken.push_back(i);
+    steps.push_back(std::move(step));
+  }
+  return steps;
 }
 
 // What is in force of a part that has all that it has seen, with the fences in it.
@@ -265,6 +284,7 @@ std::optional<InstanceEntry> Registry::State::entry(const InstanceId& instance, 
   if (is_revoked) entry.status = InstanceStatus::revoked;
   entry.fence.clear();
   entry.fence_part = 0;
+  entry.voters.reset();
   return entry;
 }
 
@@ -275,7 +295,7 @@ bool Registry::State::is_governor(const InstanceId& instance, const Part& part, 
 }
 
 Registry::Registry(const FederationRoot& root, std::vector<RegistryAssignment> assignments)
-    : state_(std::make_unique<const State>(root.founder, std::move(assignments))) {}
+    : state_(std::make_unique<const State>(root, std::move(assignments))) {}
 
 Registry::Registry(std::unique_ptr<const State> state) : state_(std::move(state)) {}
 
@@ -287,7 +307,7 @@ std::unique_ptr<Registry> Registry::with(const std::vector<RegistryAssignment>& 
   for (const RegistryAssignment& other : others) {
     if (!state_->places.contains(other.dot)) all.push_back(other);
   }
-  return std::unique_ptr<Registry>(new Registry(std::make_unique<const State>(state_->founder_key, std::move(all))));
+  return std::unique_ptr<Registry>(new Registry(std::make_unique<const State>(state_->root, std::move(all))));
 }
 
 std::optional<InstanceEntry> Registry::find(const InstanceId& instance) const {
@@ -369,6 +389,8 @@ bool Registry::is_in_force(const Dot& dot) const {
   const auto at = state_->places.find(dot);
   return at != state_->places.end() && state_->in_force[at->second];
 }
+
+const VoterView& Registry::voters() const noexcept { return state_->voters; }
 
 std::vector<Dot> Registry::frontier() const {
   Part has_been_seen(state_->log.size());

@@ -14,7 +14,7 @@ namespace loam {
 /// to believe.
 struct FederationRoot {
   PublicKey founder;  ///< governor before anybody else is one
-  std::array<std::byte, 16> nonce{};
+  std::array<std::byte, 16> nonce{};  ///< at once the id of the founder's first store, which is the first voter
 
   bool operator==(const FederationRoot&) const = default;
 };
@@ -105,6 +105,9 @@ class Registry {
 
   /// Whether an assignment is in force.
   bool is_in_force(const Dot& dot) const;
+
+  /// The voters, by the assignments in force that speak of them (crdt/voters.hpp).
+  const VoterView& voters() const noexcept;
 
   /// The dots that nothing else here has seen, ascending: what the author of a new batch had seen.
   std::vector<Dot> frontier() const;

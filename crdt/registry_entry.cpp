@@ -13,8 +13,8 @@ namespace {
 constexpr std::string_view letters = "rwtl";
 constexpr std::array<std::string_view, 3> roles{"member", "hub", "governor"};
 // What stands in the field `must` may be any of these.
-constexpr std::array<std::string_view, 10> known_fields{"endpoints", "fence", "key", "must", "name", "part",
-                                                        "permissions", "role", "status", "voter"};
+constexpr std::array<std::string_view, 11> known_fields{"endpoints", "fence", "key", "must", "name", "part",
+                                                        "permissions", "role", "status", "voter", "voters"};
 constexpr std::array<std::string_view, 3> statuses{"active", "suspended", "revoked"};
 
 [[noreturn]] void reject_entry(const std::string& why) { throw Error(ErrorCode::invalid, "registry entry: " + why); }
@@ -109,6 +109,31 @@ std::uint32_t part_from(const Value& value, bool is_revoked) {
   return static_cast<std::uint32_t>(*number);
 }
 
+Value value_of(const VoterChange& change) {
+  Array voters;
+  for (const Voter& voter : change.voters) {
+    voters.emplace_back(Array{Value(copy_of(voter.instance.view())), Value(copy_of(voter.store.view()))});
+  }
+  return Map{{"all", std::move(voters)}, {"sealed", change.sealed}};
+}
+
+VoterChange voters_from(const Value& value) {
+  const Map& map = as_map(value, "voters");
+  VoterChange change;
+  change.sealed = bool_from(field(map, "sealed"), "voters");
+  const Array& all = as_array(field(map, "all"), "voters");
+  if (all.empty()) reject_entry("voters: none");
+  check_entry_limit("voters", all.size(), voters_max);
+  for (const Value& each : all) {
+    const Array& pair = as_array(each, "voters");
+    if (pair.size() != 2) reject_entry("voters: a pair of other than two");
+    const Voter voter{as_id<InstanceId>(pair[0], "voters"), as_id<StoreId>(pair[1], "voters")};
+    if (!change.voters.empty() && !(change.voters.back() < voter)) reject_entry("voters: out of order");
+    change.voters.push_back(voter);
+  }
+  return change;
+}
+
 bool is_understood(const Map& map) {
   const Value* must = find(map, "must");
   if (must == nullptr) return true;
@@ -163,6 +188,7 @@ Bytes encode(const InstanceEntry& entry) {
     map.emplace("part", std::int64_t{entry.fence_part});
     map.emplace("must", Array{Value("part")});  // alone it would leave less than the revoker had seen
   }
+  if (entry.voters) map.emplace("voters", value_of(*entry.voters));
   return encode(map);
 }
 
@@ -189,6 +215,7 @@ std::optional<InstanceEntry> decode_instance_entry(BytesView octets) {
   if (!is_revoked && find(map, "fence") != nullptr) reject_entry("fence: without a revocation");
   if (is_revoked) entry.fence = fence_from(field(map, "fence"));
   if (const Value* part = find(map, "part")) entry.fence_part = part_from(*part, is_revoked);
+  if (const Value* voters = find(map, "voters")) entry.voters = voters_from(*voters);
   return entry;
 }
 

@@ -7,6 +7,7 @@
 #include "crdt/context.hpp"
 #include "crdt/key.hpp"
 #include "crdt/value.hpp"
+#include "crdt/voters.hpp"
 
 namespace loam {
 
@@ -56,6 +57,9 @@ struct InstanceEntry {
   /// Which part of its fence this is, from 0: the assignments that follow one another under one actor, from the first
   /// part on, are one revocation, and leave what one of them leaves. A part that is not here leaves nothing.
   std::uint32_t fence_part = 0;
+
+  /// What its author says of voters besides. Of the assignment alone: of an entry it is absent.
+  std::optional<VoterChange> voters = {};
 
   bool operator==(const InstanceEntry&) const = default;
 };

@@ -38,6 +38,8 @@ class Reader {
         read_endpoints(node, config);
       } else if (key == "segments") {
         read_segments(node, config);
+      } else if (key == "strong_segments") {
+        read_strong_segments(node, config);
       } else if (key == "hosts") {
         read_hosts(node, config);
       } else if (key == "limits") {
@@ -75,6 +77,12 @@ class Reader {
                "endpoints: an endpoint is 1 to " + std::to_string(endpoint_octets_max) + " octets");
       }
       config.endpoints.push_back(endpoint);
+    }
+  }
+
+  void read_strong_segments(const toml::node& node, Config& config) const {
+    for (const toml::node& entry : list_of(node, "strong_segments")) {
+      config.strong_segments.push_back(text_of(entry, "strong_segments"));
     }
   }
 
@@ -261,6 +269,9 @@ constexpr std::string_view default_config =
 # Names by which others reach this machine, besides its addresses; a request for another is refused.
 # hosts = ["hub.example.org"]
 
+# Shared segments whose reads and writes need a majority of the voters, unless a call says otherwise.
+# strong_segments = ["approval_rules", "governance_meta"]
+
 [limits]
 # What one connection, and all together, may take; lower than this, or as it is. A stranger has not yet proven
 # who it is.
@@ -320,7 +331,7 @@ Config load_config(const std::filesystem::path& dir) {
     reader.reject(error.source(), std::string(error.description()));
   }
   try {
-    (void)SegmentTable(config.segments);
+    (void)SegmentTable(config.segments, config.strong_segments);
   } catch (const Error& error) {
     throw Error(ErrorCode::invalid, path.string() + ": " + std::string(error.message()));
   }

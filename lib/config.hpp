@@ -14,6 +14,7 @@ namespace loam {
 /// What config.toml says; every key has a default.
 struct Config {
   std::vector<Segment> segments;        ///< [[segments]] name, scope, kind, governed
+  std::vector<std::string> strong_segments;  ///< strong_segments: of strong consistency, unless a call says otherwise
   std::vector<std::string> endpoints;   ///< endpoints: peers to keep links to
   std::uint64_t map_octets_max = lmdb::map_octets_max;  ///< store.map_octets_max, at least 1 MiB
   std::uint64_t journal_entries_max = 100'000;          ///< store.journal_entries_max, per segment; 0: no journal

@@ -49,13 +49,15 @@ Config prepare(const Options& options) {
 std::optional<StoreIdentity> fresh_identity(const Options& options, const SigningKey& key) {
   if (options.name.empty()) return std::nullopt;
   FederationRoot root;
+  std::optional<StoreId> store;
   if (options.federation) {
     root = parse_federation_text(*options.federation).root;
   } else {
     root.founder = key.public_key();
     randombytes_buf(root.nonce.data(), root.nonce.size());
+    store = StoreId{root.nonce};
   }
-  return StoreIdentity{options.name, federation_of(root), root};
+  return StoreIdentity{options.name, federation_of(root), root, store};
 }
 
 }  // namespace
@@ -69,7 +71,7 @@ std::string instance_key(const std::filesystem::path& dir) {
 Core::Core(const Options& given)
     : options(with_defaults(given)),
       config(prepare(options)),
-      segments(config.segments),
+      segments(config.segments, config.strong_segments),
       key(load_instance_key(options.dir)),
       shared(options.dir / "shared", segments, config, key.id, fresh_identity(options, key.signing), key.signing),
       priv(options.dir / "private", segments, config),

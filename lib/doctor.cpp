@@ -133,7 +133,7 @@ class Doctor {
   bool read_settings() {
     try {
       config_ = load_config(dir_);
-      segments_ = SegmentTable(config_.segments);
+      segments_ = SegmentTable(config_.segments, config_.strong_segments);
       key_ = load_instance_key(dir_);
       return true;
     } catch (const Error& error) {

@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds stop_within{3'000};
 }  // namespace
 
 Federation::Impl::Impl(Core& core)
-    : core_(core), source_(core.shared), gate_(core.shared, [&core] { return core.now_ms(); }),
+    : core_(core), source_(core.shared), voting_(core.shared), gate_(core.shared, [&core] { return core.now_ms(); }),
       work_(net::make_work_guard(loop_)), poll_(loop_), quota_(core.config.quota), released_(loop_) {
   last_transaction_ = core.shared.env().last_transaction();
   thread_ = std::thread([this] { run(); });
@@ -47,6 +47,7 @@ Federation::Impl::~Impl() {
     const auto link = rounds_.begin()->first;
     end_round(link, "the memory was closed");
   }
+  while (!strongs_.empty()) end_strong(strongs_.begin()->first, StrongEnd::timed_out);
   core_.queue.flush();  // what `done` callbacks would touch must not outlive this object
 }
 
@@ -142,6 +143,7 @@ void Federation::Impl::wake() {
 void Federation::Impl::notify() {
   const auto links = links_;
   for (const auto& link : links) link->changed();
+  refresh_strongs();
   const auto watches = watches_;
   for (const auto& [id, watch] : watches) {
     try {
@@ -209,6 +211,7 @@ Subscription Federation::watch(std::vector<std::string> segments,
                                std::function<void(const Change&)> callback) {
   return impl_->watch(std::move(segments), std::move(callback), impl_);
 }
+std::future<StrongOutcome> Federation::strong(StrongRequest request) { return impl_->strong(std::move(request)); }
 void Federation::stop() { impl_->stop(); }
 std::set<StoreId> Federation::linked() const { return impl_->linked(); }
 

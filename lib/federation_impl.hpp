@@ -1,5 +1,6 @@
 #pragma once
 
+#include <any>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +17,7 @@
 #include "lib/own_process.hpp"
 #include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
+#include "lib/voting.hpp"
 #include "lib/waiting_jobs.hpp"
 #include "lib/watch.hpp"
 #include "lib/work_pool.hpp"
@@ -39,6 +41,7 @@ class Federation::Impl final : public LinkHost {
   std::future<SyncReport> join(const Invitation& invitation, std::chrono::milliseconds timeout);
   Subscription watch(std::vector<std::string> segments, std::function<void(const Change&)> callback,
                      const std::weak_ptr<Impl>& self);
+  std::future<StrongOutcome> strong(StrongRequest request);
   void stop();
   std::set<StoreId> linked();
 
@@ -49,6 +52,7 @@ class Federation::Impl final : public LinkHost {
   void closed(const std::shared_ptr<Link>& link, const SessionReport& report) override;
   void hold(const Hello& peer, Hold removal) override;
   void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override;
+  void voted(const Hello& peer, const VotedFrame& vote) override;
   void alarm(const std::string& text) override;
   std::shared_ptr<const Tls> tls() override;
   bool is_expected(const PublicKey& key) override { return !gate_.refusal(key); }
@@ -57,6 +61,7 @@ class Federation::Impl final : public LinkHost {
 
  private:
   struct Round;
+  struct Strong;
   class JoiningHost;
 
   /// Carries `body` out on the loop thread and returns what it returns. Any thread.
@@ -93,8 +98,21 @@ class Federation::Impl final : public LinkHost {
   void end_round(const std::shared_ptr<Link>& link, const std::string& why);
   void remember_peer(const std::shared_ptr<Link>& link, const SessionReport& report);
 
+  // Strong calls.
+  enum class StrongEnd { done, timed_out, failed };
+  void dial_voters(const std::vector<std::string>& given);
+  std::map<Voter, std::shared_ptr<Link>> links_by_voter() const;
+  void refresh_strong(std::uint64_t id);
+  void refresh_strongs();
+  void ask_again(std::uint64_t id);
+  bool is_reached(const VoterView& view) const;
+  void ask_strongs(const std::shared_ptr<Link>& link);
+  void end_strong(std::uint64_t id, StrongEnd end);
+  std::string why_not(const StrongReport& report, const VoterView& view) const;
+
   Core& core_;
   StoreSource source_;
+  StoreVoting voting_;
   RegistryGate gate_;
   std::shared_ptr<const Tls> tls_;  ///< made when it is first asked for
   boost::asio::io_context loop_;
@@ -110,6 +128,8 @@ class Federation::Impl final : public LinkHost {
   WaitingJobs waiting_;  ///< for their authors' quota
   boost::asio::steady_timer released_;
   std::map<std::uint64_t, std::shared_ptr<Watch>> watches_;
+  std::map<std::uint64_t, std::shared_ptr<Strong>> strongs_;
+  std::atomic<std::uint64_t> strong_id_{0};
   std::set<std::string> bad_endpoints_;
   std::set<std::string> unreached_;
   std::uint64_t watch_id_ = 0;

@@ -145,6 +145,7 @@ void Federation::Impl::established(const std::shared_ptr<Link>& link) {
   unreached_.erase(link->endpoint());
   core_.log(LogLevel::info, "linked with " + report.peer->name + " at " + link->endpoint());
   remember_peer(link, report);
+  ask_strongs(link);
 }
 
 void Federation::Impl::closed(const std::shared_ptr<Link>& link, const SessionReport& report) {
@@ -225,6 +226,7 @@ SessionConfig Federation::Impl::session_config(Role role) {
   randombytes_buf(config.hello.nonce.data(), config.hello.nonce.size());
   config.hello.key = core_.key.signing.public_key();
   config.gate = &gate_;
+  config.voting = &voting_;
   return config;
 }
 
@@ -286,6 +288,7 @@ class Federation::Impl::JoiningHost final : public LinkHost {
   void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override {
     host_.admit(std::move(stranger), std::move(done));
   }
+  void voted(const Hello& peer, const VotedFrame& vote) override { host_.voted(peer, vote); }
   void alarm(const std::string& text) override { host_.alarm(text); }
   const Source& source() override { return host_.source(); }
   std::shared_ptr<const Tls> tls() override { return host_.tls(); }

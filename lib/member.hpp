@@ -25,6 +25,7 @@ struct MemberChange {
   std::map<std::string, std::string> permissions = {};  ///< of these segments; empty letters: none any more
   std::optional<std::string> role = {};
   std::optional<bool> voter = {};
+  bool force = false;  ///< of voters: without a majority of those of now; what only they held is not waited for
   std::optional<std::vector<std::string>> endpoints = {};
 };
 

@@ -7,6 +7,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 #include "lib/federation_text.hpp"
+#include "lib/peers.hpp"
 #include "lib/store_source.hpp"
 #include "lib/write_plan.hpp"
 #include "transport/address.hpp"
@@ -110,6 +111,36 @@ Bytes invitation_key(const std::array<std::byte, 16>& hash) {
   return key;
 }
 
+// The store by which an instance votes from now on: the one that was met last.
+StoreId store_of(const Core& core, const SharedReader& reader, const InstanceId& instance, const std::string& name) {
+  if (instance == core.identity.id) return core.shared.id();
+  std::optional<KnownPeer> last;
+  for (KnownPeer& peer : known_peers(reader)) {
+    if (peer.row.instance != instance) continue;
+    if (!last || last->row.last_seen_ms < peer.row.last_seen_ms) last = std::move(peer);
+  }
+  if (!last) throw Error(ErrorCode::unavailable, "instance " + name + " was never met: sync with it before it votes");
+  return last->store;
+}
+
+// Absent: these are the voters already.
+std::optional<VoterChange> voter_change(const Core& core, const SharedReader& reader, const VoterView& view,
+                                        const InstanceId& instance, const std::string& name, const MemberChange& change) {
+  VoterChange made{view.newest, false};
+  std::erase_if(made.voters, [&](const Voter& voter) { return voter.instance == instance; });
+  if (*change.voter) made.voters.push_back({instance, store_of(core, reader, instance, name)});
+  std::sort(made.voters.begin(), made.voters.end());
+  if (made.voters == view.newest && (view.is_sealed() || !view.is_disputed)) return std::nullopt;
+  if (made.voters.empty()) throw Error(ErrorCode::invalid, "instance " + name + ": is the last voter");
+  if (made.voters.size() > voters_max) {
+    throw Error(ErrorCode::limit, "voters: " + std::to_string(made.voters.size()) + ", limit " + std::to_string(voters_max));
+  }
+  if (!view.is_sealed() && !view.is_disputed && !change.force) {
+    throw Error(ErrorCode::unavailable, "voters change one at a time, and a change is under way (loam sync --strong ends it)");
+  }
+  return made;
+}
+
 }  // namespace
 
 void enter_founder(Core& core) {
@@ -163,6 +194,7 @@ void grant(Core& core, std::string_view who, const MemberChange& change) {
   change_registry(core, [&](SharedBatch& batch, const Registry& registry) {
     auto [id, entry] = find_member(registry, who);
     if (entry.status == InstanceStatus::revoked) throw Error(ErrorCode::denied, "instance " + entry.name + " was revoked");
+    if (change.voter) entry.voters = voter_change(core, batch.reader(), registry.voters(), id, entry.name, change);
     for (const auto& [segment, letters] : permissions) entry.permissions[segment] = letters;
     std::erase_if(entry.permissions, [](const auto& each) { return each.second.empty(); });
     if (change.role) entry.role = role_named(*change.role);
@@ -171,6 +203,26 @@ void grant(Core& core, std::string_view who, const MemberChange& change) {
     entry.fence.clear();
     write_entry(core, batch, id, entry);
   });
+  if (!change.force) return;
+  // What ends a change has to have seen it, and what is written together has not.
+  const auto registry = core.shared.registry();
+  (void)seal_voters(core, registry->voters());
+}
+
+bool seal_voters(Core& core, const VoterView& view) {
+  bool is_sealed = false;
+  change_registry(core, [&](SharedBatch& batch, const Registry& registry) {
+    is_sealed = false;
+    auto own = registry.find(core.identity.id);
+    const bool may_govern = own && own->status == InstanceStatus::active && own->role == InstanceRole::governor;
+    const VoterView& now = registry.voters();
+    if (!may_govern || now.id != view.id || now.is_sealed() || now.is_disputed) return;
+    own->fence.clear();
+    own->voters = VoterChange{now.newest, true};
+    write_entry(core, batch, core.identity.id, *own);
+    is_sealed = true;
+  });
+  return is_sealed;
 }
 
 void set_status(Core& core, std::string_view who, InstanceStatus status) {

@@ -22,8 +22,13 @@ void enter_founder(Core& core);
 /// one that was revoked.
 void admit(Core& core, const Member& member);
 
-/// Changes what a member may, and where it listens.
+/// Changes what a member may, and where it listens. A change of voters is begun by it, and ends with `seal_voters`, or at
+/// once if it is forced. Throws Error(unavailable) when another one is under way, or the new voter has not been met.
 void grant(Core& core, std::string_view who, const MemberChange& change);
+
+/// Ends the change of voters that is under way, if it is the one of that view, and this instance is a governor. Whoever
+/// calls it has made sure of a majority of each open set. Says whether it has.
+bool seal_voters(Core& core, const VoterView& view);
 
 /// Changes the status of an instance: by its name, its id or its key. A revocation fences what was seen of it. Throws
 /// Error(not_found), Error(invalid) where a name is that of several.

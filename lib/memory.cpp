@@ -72,12 +72,16 @@ const SegmentTable& Memory::segments() const noexcept { return impl_->core.segme
 
 // ---------------------------------------------------------------- packets
 
-Receipt Memory::write(const PacketEnvelope& packet) {
-  return write(std::span<const PacketEnvelope>(&packet, 1)).front();
+Receipt Memory::write(const PacketEnvelope& packet, const CallOptions& options) {
+  return write(std::span<const PacketEnvelope>(&packet, 1), options).front();
 }
 
-std::vector<Receipt> Memory::write(std::span<const PacketEnvelope> packets) {
-  return write_all(impl_->core, plan_all(impl_->core, packets), Caller::waits).get();
+std::vector<Receipt> Memory::write(std::span<const PacketEnvelope> packets, const CallOptions& options) {
+  auto writes = plan_all(impl_->core, packets);
+  std::vector<const Segment*> segments;
+  for (const PlannedWrite& write : writes) segments.push_back(write.segment);
+  return impl_->as_strongly(segments, options, false,
+                            [&] { return write_all(impl_->core, std::move(writes), Caller::waits).get(); });
 }
 
 std::future<Receipt> Memory::write_async(PacketEnvelope packet) {
@@ -98,9 +102,9 @@ std::future<std::vector<Receipt>> Memory::write_async(std::vector<PacketEnvelope
 
 // ---------------------------------------------------------------- records
 
-Receipt Memory::remember(const NewRecord& record) {
+Receipt Memory::remember(const NewRecord& record, const CallOptions& options) {
   const Segment& segment = impl_->core.segment(record.segment, Kind::set);
-  return write(packet_of(record, segment));
+  return write(packet_of(record, segment), options);
 }
 
 std::optional<Record> Memory::get(std::string_view id) const {
@@ -124,7 +128,7 @@ RecallResult Memory::recall(const RecallQuery& query) const {
   return result;
 }
 
-Receipt Memory::revise(std::string_view id, std::string_view text) {
+Receipt Memory::revise(std::string_view id, std::string_view text, const CallOptions& options) {
   Core& core = impl_->core;
   const RecordAddress address = required(find_record(core, id), id);
   const auto old = read_record(core, address);
@@ -147,8 +151,10 @@ Receipt Memory::revise(std::string_view id, std::string_view text) {
       receipt.id = result.element.text();
       receipt.existing = result.existing;
     };
-    run_job(core, std::move(job));
-    return receipt;
+    return impl_->as_strongly({&segment}, options, true, [&] {
+      run_job(core, std::move(job));
+      return receipt;
+    });
   }
   const PacketParts parts = parts_of(packet, segment, {ElementId{address.packet.bytes}});
   const std::int64_t now = core.now_ms();
@@ -165,13 +171,14 @@ Receipt Memory::revise(std::string_view id, std::string_view text) {
   return receipt;
 }
 
-Receipt Memory::forget(std::string_view id) {
+Receipt Memory::forget(std::string_view id, const CallOptions& options) {
   const std::string text(id);
-  return forget(std::span<const std::string>(&text, 1)).front();
+  return forget(std::span<const std::string>(&text, 1), options).front();
 }
 
-std::vector<Receipt> Memory::forget(std::span<const std::string> ids) {
+std::vector<Receipt> Memory::forget(std::span<const std::string> ids, const CallOptions& options) {
   Core& core = impl_->core;
+  std::vector<const Segment*> segments;
   std::vector<Receipt> receipts;
   std::set<ElementId> seen;
   std::vector<RecordAddress> shared;
@@ -180,32 +187,35 @@ std::vector<Receipt> Memory::forget(std::span<const std::string> ids) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const RecordAddress address = required(found[i], ids[i]);
     const bool is_shared = address.segment->scope == Scope::shared;
+    segments.push_back(address.segment);
     receipts.push_back({address.id(), address.segment->name, address.segment->scope,
                         is_shared ? TargetKind::shared_replica : TargetKind::private_store, true});
     const ElementId key = is_shared ? address.element : ElementId{address.packet.bytes};
     if (!seen.insert(key).second) continue;
     (is_shared ? shared : priv).push_back(address);
   }
-  Job job;
-  job.space = lmdb::Space::removal;
-  if (!shared.empty()) {
-    job.shared = [&](SharedBatch& batch) {
-      for (const RecordAddress& address : shared) {
-        batch.remove(core.shared.number(address.segment->name), address.element);
-      }
-    };
-    run_job(core, job);
-    job.shared = nullptr;
-  }
-  if (!priv.empty()) {
-    job.priv = [&](PrivateBatch& batch) {
-      for (const RecordAddress& address : priv) {
-        batch.remove(core.priv.number(address.segment->name), address.packet);
-      }
-    };
-    run_job(core, std::move(job));
-  }
-  return receipts;
+  return impl_->as_strongly(segments, options, true, [&] {
+    Job job;
+    job.space = lmdb::Space::removal;
+    if (!shared.empty()) {
+      job.shared = [&](SharedBatch& batch) {
+        for (const RecordAddress& address : shared) {
+          batch.remove(core.shared.number(address.segment->name), address.element);
+        }
+      };
+      run_job(core, job);
+      job.shared = nullptr;
+    }
+    if (!priv.empty()) {
+      job.priv = [&](PrivateBatch& batch) {
+        for (const RecordAddress& address : priv) {
+          batch.remove(core.priv.number(address.segment->name), address.packet);
+        }
+      };
+      run_job(core, std::move(job));
+    }
+    return receipts;
+  });
 }
 
 // ---------------------------------------------------------------- governance
@@ -224,32 +234,37 @@ std::optional<Rules> Memory::rules_with_digest(std::string_view digest) const {
   return impl_->core.rules.with_digest(digest);
 }
 
-Receipt Memory::set_rule(std::string_view id, const Rule& rule) {
-  return impl_->assign(rules_segment, id, value_octets(Value(map_of(rule))));
+Receipt Memory::set_rule(std::string_view id, const Rule& rule, const CallOptions& options) {
+  return put(rules_segment, id, Value(map_of(rule)), options);
 }
 
-Receipt Memory::remove_rule(std::string_view id) { return impl_->assign(rules_segment, id, std::nullopt); }
+Receipt Memory::remove_rule(std::string_view id, const CallOptions& options) { return erase(rules_segment, id, options); }
 
 // ---------------------------------------------------------------- entries
 
-Receipt Memory::put(std::string_view segment, std::string_view key, const Value& value) {
-  return impl_->assign(segment, key, value_octets(value));
+Receipt Memory::put(std::string_view segment, std::string_view key, const Value& value, const CallOptions& options) {
+  const Segment& found = impl_->core.segment(segment, Kind::map);
+  return impl_->as_strongly({&found}, options, false,
+                            [&] { return impl_->assign(found.name, key, value_octets(value)); });
 }
 
-std::optional<Entry> Memory::value(std::string_view segment, std::string_view key) const {
-  auto entries = read_entries(impl_->core, impl_->core.segment(segment, Kind::map), key);
+std::optional<Entry> Memory::value(std::string_view segment, std::string_view key, const CallOptions& options) const {
+  const Segment& found = impl_->core.segment(segment, Kind::map);
+  auto entries = impl_->read_as(found, options, [&] { return read_entries(impl_->core, found, key); });
   if (entries.empty() || !entries.front().value) return std::nullopt;
   return std::move(entries.front());
 }
 
-std::vector<Entry> Memory::siblings(std::string_view segment, std::string_view key) const {
-  auto entries = read_entries(impl_->core, impl_->core.segment(segment, Kind::map), key);
+std::vector<Entry> Memory::siblings(std::string_view segment, std::string_view key, const CallOptions& options) const {
+  const Segment& found = impl_->core.segment(segment, Kind::map);
+  auto entries = impl_->read_as(found, options, [&] { return read_entries(impl_->core, found, key); });
   if (!entries.empty()) entries.erase(entries.begin());
   return entries;
 }
 
-Receipt Memory::erase(std::string_view segment, std::string_view key) {
-  return impl_->assign(segment, key, std::nullopt);
+Receipt Memory::erase(std::string_view segment, std::string_view key, const CallOptions& options) {
+  const Segment& found = impl_->core.segment(segment, Kind::map);
+  return impl_->as_strongly({&found}, options, false, [&] { return impl_->assign(found.name, key, std::nullopt); });
 }
 
 KeyPage Memory::keys(std::string_view segment, std::string_view cursor, std::size_t limit) const {
@@ -297,14 +312,6 @@ std::map<std::string, std::string> Memory::digest(std::string_view segment) cons
 Status Memory::status() const { return impl_->status(); }
 
 // ---------------------------------------------------------------- federation
-
-SyncReport Memory::sync_shared_segments(const SyncOptions& options) {
-  return impl_->federation().sync(options).get();
-}
-
-std::future<SyncReport> Memory::sync_shared_segments_async(const SyncOptions& options) {
-  return impl_->federation().sync(options);
-}
 
 std::string Memory::serve(const ServeOptions& options) {
   std::optional<Address> announced;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <any>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -19,6 +20,7 @@
 #include "lib/router.hpp"
 #include "lib/rules.hpp"
 #include "lib/segment.hpp"
+#include "lib/strong.hpp"
 #include "lib/verify.hpp"
 
 namespace loam {
@@ -184,6 +186,7 @@ struct Status {
   Identity identity;
   std::map<std::string, SegmentStatus> segments;
   std::vector<PeerStatus> peers;
+  VoterStatus voters;
   std::vector<AlarmStatus> alarms;  ///< raised within a week, by any process; the last one last
 };
 
@@ -214,11 +217,16 @@ struct PeerReport {
 struct SyncReport {
   std::vector<PeerReport> peers;
   bool converged = false;  ///< every peer answered and its state equals ours
+  std::optional<StrongReport> strong;  ///< whether a majority of the voters had the same state; absent: it was not asked
 };
 
 struct SyncOptions {
   std::vector<std::string> endpoints = {};  ///< empty: the known ones (configuration, registry)
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
+
+  /// Then goes on until a majority of the voters has the same shared segments as this replica, and ends a change of
+  /// voters that is under way if this instance is a governor.
+  bool strong = false;
 };
 
 struct ServeOptions {
@@ -283,7 +291,9 @@ std::string instance_key(const std::filesystem::path& dir);
 /// The memory of one instance: every segment behind one API. Thread-safe. Opening one directory twice
 /// in a process shares the stores underneath; several processes may open it at once. Reads work on the
 /// local replica, never touch the network, and return values. Writes block until they are durable
-/// unless they return a future; they never touch the network. Calls after fork() in the child throw
+/// unless they return a future; they never touch the network. Strong calls (CallOptions) block until a majority of the
+/// voters agrees, and throw Error(unavailable) when none does in time; of a write that is done here already it is
+/// UnknownOutcome. Calls that return a future are eventual. Calls after fork() in the child throw
 /// Error(wrong_process). Every method throws Error as its code says: unknown_segment, invalid, limit,
 /// denied, not_found, out_of_space, damaged.
 class Memory {
@@ -303,18 +313,18 @@ class Memory {
 
   // --- packets -------------------------------------------------------------------------------
   /// Writes one packet where the executor's rule says. Durable on return.
-  Receipt write(const PacketEnvelope& packet);
+  Receipt write(const PacketEnvelope& packet, const CallOptions& options = {});
 
   /// Writes all packets or none; durable on return, in one commit per environment. Throws for the
   /// first bad packet, naming its index.
-  std::vector<Receipt> write(std::span<const PacketEnvelope> packets);
+  std::vector<Receipt> write(std::span<const PacketEnvelope> packets, const CallOptions& options = {});
 
   /// As above, checked before return (throws), durable when the future is ready.
   std::future<Receipt> write_async(PacketEnvelope packet);
   std::future<std::vector<Receipt>> write_async(std::vector<PacketEnvelope> packets);
 
   // --- records -------------------------------------------------------------------------------
-  Receipt remember(const NewRecord& record);
+  Receipt remember(const NewRecord& record, const CallOptions& options = {});
 
   /// The record of an id, or of a unique prefix of 6 or more characters, in any set segment. Absent:
   /// none such. Throws Error(invalid) for an ambiguous or malformed id, Error(damaged) for a record that
@@ -326,26 +336,26 @@ class Memory {
 
   /// Replaces the text of a record: a new record that supersedes it. The text it has already changes
   /// nothing. Throws Error(not_found).
-  Receipt revise(std::string_view id, std::string_view text);
+  Receipt revise(std::string_view id, std::string_view text, const CallOptions& options = {});
 
   /// Removes a record with all its observed dots. Throws Error(not_found).
-  Receipt forget(std::string_view id);
+  Receipt forget(std::string_view id, const CallOptions& options = {});
 
   /// Removes these records, in one commit per environment; a commit removes all of its records or none.
   /// Throws for the first id that names no record, before anything is removed.
-  std::vector<Receipt> forget(std::span<const std::string> ids);
+  std::vector<Receipt> forget(std::span<const std::string> ids, const CallOptions& options = {});
 
   // --- entries -------------------------------------------------------------------------------
-  Receipt put(std::string_view segment, std::string_view key, const Value& value);
+  Receipt put(std::string_view segment, std::string_view key, const Value& value, const CallOptions& options = {});
 
   /// The winner; absent when the key was never written or was erased.
-  std::optional<Entry> value(std::string_view segment, std::string_view key) const;
+  std::optional<Entry> value(std::string_view segment, std::string_view key, const CallOptions& options = {}) const;
 
   /// The concurrent assignments that lost, best first. Empty for private segments.
-  std::vector<Entry> siblings(std::string_view segment, std::string_view key) const;
+  std::vector<Entry> siblings(std::string_view segment, std::string_view key, const CallOptions& options = {}) const;
 
   /// Writes "absent". Throws Error(not_found) when the key has no value.
-  Receipt erase(std::string_view segment, std::string_view key);
+  Receipt erase(std::string_view segment, std::string_view key, const CallOptions& options = {});
 
   /// Keys that have a value, in order of their octets, after `cursor`.
   KeyPage keys(std::string_view segment, std::string_view cursor = {},
@@ -356,6 +366,9 @@ class Memory {
   /// needs no restart when a rule changes. Cheap enough for that. Throws Error(damaged), Error(failed).
   Rules rules() const;
 
+  /// The same as the options say: strong, they hold every change of a rule that was acknowledged by a majority before.
+  Rules rules(const CallOptions& options) const;
+
   /// The same, read and folded anew.
   Rules reload_rules();
 
@@ -365,10 +378,22 @@ class Memory {
 
   /// Assigns a rule: it takes the place of what is in force here under its id. Durable on return. Throws Error(invalid)
   /// for what is no rule, Error(denied) where this instance has no right to write rules, or to loosen what it would.
-  Receipt set_rule(std::string_view id, const Rule& rule);
+  Receipt set_rule(std::string_view id, const Rule& rule, const CallOptions& options = {});
 
   /// Throws as set_rule does, and Error(not_found).
-  Receipt remove_rule(std::string_view id);
+  Receipt remove_rule(std::string_view id, const CallOptions& options = {});
+
+  // --- strong consistency --------------------------------------------------------------------
+  /// What `body` returns when it reads these shared segments at a moment at which a majority of the voters has them
+  /// exactly as this replica. It is called on a thread of the library, perhaps more often than once, and must not write.
+  /// Throws Error(unavailable), and what `body` throws.
+  template <class Body>
+  auto read_strongly(const std::vector<std::string>& segments, Body&& body,
+                     std::chrono::milliseconds timeout = std::chrono::seconds(10)) const {
+    return std::any_cast<decltype(body())>(read_any(segments, [&] { return std::any(body()); }, timeout));
+  }
+
+  VoterStatus voters() const;
 
   // --- routing -------------------------------------------------------------------------------
   /// Where an operation goes; `caller` empty: this instance.
@@ -389,7 +414,7 @@ class Memory {
   /// One round with each endpoint: both sides exchange what the other lacks. Blocks for at most the
   /// timeout; touches the network. Never throws for a peer: the report says.
   SyncReport sync_shared_segments(const SyncOptions& options = {});
-  std::future<SyncReport> sync_shared_segments_async(const SyncOptions& options = {});
+  std::future<SyncReport> sync_shared_segments_async(const SyncOptions& options = {});  ///< this outlives the future
 
   /// Accepts links until `stop()` or destruction. Returns the address it listens on,
   /// "127.0.0.1:7700" or "wss://0.0.0.0:7700".
@@ -474,6 +499,8 @@ class Memory {
  private:
   class Impl;
   explicit Memory(std::unique_ptr<Impl> impl);
+  std::any read_any(const std::vector<std::string>& segments, const std::function<std::any()>& body,
+                    std::chrono::milliseconds timeout) const;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -8,6 +8,7 @@
 #include "lib/peers.hpp"
 #include "lib/quarantine.hpp"
 #include "lib/rule_write.hpp"
+#include "lib/voting.hpp"
 #include "lib/write_plan.hpp"
 
 namespace loam {
@@ -72,6 +73,7 @@ Status Memory::Impl::status() {
   process_.check("memory");
   Status status;
   status.identity = core.identity;
+  status.voters = voter_status(core.shared);
   std::set<StoreId> linked;
   {
     const std::lock_guard lock(mutex_);

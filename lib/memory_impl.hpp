@@ -24,6 +24,31 @@ class Memory::Impl {
   const OwnProcess& process() const noexcept { return process_; }
 
   Receipt assign(std::string_view segment, std::string_view key, std::optional<Bytes> value);
+
+  /// Runs `write`, which writes in these segments, as strongly as the options and the segments say. A write that removes
+  /// records is waited for until a majority has the same state; any other until a majority covers it.
+  template <class Write>
+  auto as_strongly(const std::vector<const Segment*>& segments, const CallOptions& options, bool removes, Write&& write) {
+    const std::vector<std::string> strong = strong_ones(segments, options);
+    if (strong.empty()) return write();
+    const auto deadline = std::chrono::steady_clock::now() + options.timeout;
+    require_reached(deadline);
+    auto result = write();
+    confirm(strong, removes, deadline);
+    return result;
+  }
+
+  /// Runs `read` on a map segment as strongly as the options and the segment say.
+  template <class Read>
+  auto read_as(const Segment& segment, const CallOptions& options, Read&& read) {
+    using Result = decltype(read());
+    const std::vector<std::string> strong = strong_ones({&segment}, options);
+    if (strong.empty()) return read();
+    return std::any_cast<Result>(read_strongly(strong, [&] { return std::any(read()); }, options.timeout));
+  }
+
+  std::any read_strongly(std::vector<std::string> segments, std::function<std::any()> body, std::chrono::milliseconds timeout);
+  SyncReport sync(const SyncOptions& options);
   Status status();
   Coverage coverage();
 
@@ -34,6 +59,10 @@ class Memory::Impl {
   ScanSearch search;
 
  private:
+  std::vector<std::string> strong_ones(const std::vector<const Segment*>& segments, const CallOptions& options) const;
+  void require_reached(std::chrono::steady_clock::time_point deadline);
+  void confirm(const std::vector<std::string>& segments, bool removes, std::chrono::steady_clock::time_point deadline);
+
   OwnProcess process_;
   std::mutex mutex_;
   std::unique_ptr<Federation> federation_;

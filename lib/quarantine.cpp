@@ -124,6 +124,8 @@ std::uint64_t SharedBatch::quarantine(std::set<std::uint64_t> sequences) {
   return placed.size();
 }
 
+std::optional<ActorId> SharedBatch::live_actor() { return store_.live_actor(quarantines()); }
+
 std::uint64_t SharedBatch::quarantines() {
   if (!quarantines_) quarantines_ = read_quarantines(txn_);
   return *quarantines_;

@@ -43,6 +43,9 @@ class Rules {
   /// Other rules at the same time: for trying them.
   Rules with(std::shared_ptr<const RuleSet> set) const { return Rules(std::move(set), heard_ms_, now_ms_); }
 
+  /// The same rules, as of a majority of the voters now: of no age yet.
+  Rules heard_now() const { return Rules(set_, heard_ms_ ? std::optional((*now_ms_)()) : std::nullopt, now_ms_); }
+
   const std::string& digest() const noexcept { return set_->digest(); }
   const RuleSet& set() const noexcept { return *set_; }
 

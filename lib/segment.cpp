@@ -10,16 +10,16 @@ namespace {
 
 std::vector<Segment> built_in() {
   return {
-      {std::string(registry_name), Scope::shared, Kind::map, true},
-      {"approval_rules", Scope::shared, Kind::map, true},
-      {"common_failures", Scope::shared, Kind::set, false},
-      {"governance_meta", Scope::shared, Kind::map, true},
-      {"instance_config", Scope::priv, Kind::map, false},
-      {"lessons_learned", Scope::shared, Kind::set, false},
-      {"org_patterns", Scope::shared, Kind::set, false},
-      {"project_history", Scope::priv, Kind::set, false},
-      {"session_context", Scope::priv, Kind::map, false},
-      {"task_traces", Scope::priv, Kind::set, false},
+      {std::string(registry_name), Scope::shared, Kind::map, true, {}},
+      {"approval_rules", Scope::shared, Kind::map, true, {}},
+      {"common_failures", Scope::shared, Kind::set, false, {}},
+      {"governance_meta", Scope::shared, Kind::map, true, {}},
+      {"instance_config", Scope::priv, Kind::map, false, {}},
+      {"lessons_learned", Scope::shared, Kind::set, false, {}},
+      {"org_patterns", Scope::shared, Kind::set, false, {}},
+      {"project_history", Scope::priv, Kind::set, false, {}},
+      {"session_context", Scope::priv, Kind::map, false, {}},
+      {"task_traces", Scope::priv, Kind::set, false, {}},
   };
 }
 
@@ -65,11 +65,16 @@ std::string_view scope_name(Scope scope) noexcept {
   return scope == Scope::shared ? "shared" : "private";
 }
 
+std::string_view consistency_name(Consistency consistency) noexcept {
+  return consistency == Consistency::strong ? "strong" : "eventual";
+}
+
 std::string_view kind_name(Kind kind) noexcept { return kind == Kind::set ? "set" : "map"; }
 
 SegmentTable::SegmentTable() : segments_(built_in()) {}
 
-SegmentTable::SegmentTable(const std::vector<Segment>& declared) : segments_(built_in()) {
+SegmentTable::SegmentTable(const std::vector<Segment>& declared, const std::vector<std::string>& strong)
+    : segments_(built_in()) {
   if (declared.size() > segments_max - segments_.size()) {
     throw Error(ErrorCode::limit,
                 "segments: " + std::to_string(declared.size() + segments_.size()) +
@@ -82,6 +87,14 @@ SegmentTable::SegmentTable(const std::vector<Segment>& declared) : segments_(bui
       [](const Segment& left, const Segment& right) { return left.name == right.name; });
   if (twice != segments_.end()) {
     throw Error(ErrorCode::invalid, "segment " + twice->name + ": declared twice");
+  }
+  for (const std::string& name : strong) {
+    const auto at = std::find_if(segments_.begin(), segments_.end(),
+                                 [&](const Segment& segment) { return segment.name == find(name).name; });
+    if (at->scope != Scope::shared) {
+      throw Error(ErrorCode::invalid, "segment " + at->name + ": private, there is nobody to agree with");
+    }
+    at->consistency = Consistency::strong;
   }
 }
 

@@ -113,6 +113,9 @@ class SharedBatch {
   /// The registry as this transaction sees it; null: the federation has none that is signed.
   const Registry* registry();
 
+  /// The actor under which this session has written and goes on; absent: none yet.
+  std::optional<ActorId> live_actor();
+
   /// What a revocation now would leave of an instance: all that this transaction has seen of it.
   Fence fence_of(const InstanceId& instance);
 

@@ -116,7 +116,8 @@ void SharedStore::found(lmdb::WriteTxn& txn, const std::optional<StoreIdentity>&
   }
   txn.put(table::meta, bytes_of(meta::file), file);
   if (known_file && planted(Bug::restored_store_keeps_id)) return;
-  txn.put(table::meta, bytes_of(meta::store), random_id<StoreId>().view());
+  const StoreId id = !known_file && fresh->store ? *fresh->store : random_id<StoreId>();
+  txn.put(table::meta, bytes_of(meta::store), id.view());
 }
 
 void SharedStore::declare(lmdb::WriteTxn& txn, const SegmentTable& segments) {

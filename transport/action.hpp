@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "crdt/delta.hpp"
+#include "transport/frame.hpp"
 #include "transport/source.hpp"
 
 namespace loam {
@@ -47,6 +48,12 @@ struct Admit {
   bool operator==(const Admit&) const = default;
 };
 
+/// The peer has answered a question of `Session::ask`, perhaps not for the first time.
+struct Voted {
+  VotedFrame vote;
+  bool operator==(const Voted&) const = default;
+};
+
 /// Call `Session::woke` at that time. A later WakeAt replaces an earlier one.
 struct WakeAt {
   Time when{};
@@ -66,6 +73,6 @@ struct Close {
   bool operator==(const Close&) const = default;
 };
 
-using Action = std::variant<Send, Apply, Hold, Admit, WakeAt, Alarm, Close>;
+using Action = std::variant<Send, Apply, Hold, Admit, Voted, WakeAt, Alarm, Close>;
 
 }  // namespace loam

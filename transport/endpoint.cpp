@@ -36,6 +36,7 @@ class Doorkeeper : public LinkHost {
   void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) override {
     host_.admit(std::move(stranger), std::move(done));
   }
+  void voted(const Hello& peer, const VotedFrame& vote) override { host_.voted(peer, vote); }
   void alarm(const std::string& text) override { host_.alarm(text); }
   std::shared_ptr<const Tls> tls() override { return host_.tls(); }
   bool is_expected(const PublicKey& key) override { return host_.is_expected(key); }

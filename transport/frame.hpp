@@ -10,6 +10,7 @@
 #include "crdt/error.hpp"
 #include "crdt/key.hpp"
 #include "crdt/sketch.hpp"
+#include "crdt/voters.hpp"
 #include "transport/source.hpp"
 
 namespace loam {
@@ -18,7 +19,7 @@ namespace loam {
 inline constexpr std::size_t message_octets_max = std::size_t{1} << 20;
 
 /// The version of the conversation that this code speaks, and the oldest that it still understands.
-inline constexpr std::uint64_t wire_version = 3;
+inline constexpr std::uint64_t wire_version = 4;
 inline constexpr std::uint64_t wire_version_min = 3;
 
 /// The first frame of each side.
@@ -213,8 +214,50 @@ struct AckFrame {
   bool operator==(const AckFrame&) const = default;
 };
 
+/// One segment as the sender has it.
+struct SaidDigest {
+  std::string segment;
+  StateDigest digest;
+
+  bool operator==(const SaidDigest&) const = default;
+};
+
+/// Asks the receiver's store for its vote (crdt/voters.hpp): whether, at one committed moment, it knows the same voters and
+/// is one of them, has these segments in exactly these states, and covers these dots. A later question takes the place of
+/// an earlier one of the same call. What is not so yet may become so: the receiver answers then, too. One that asks for
+/// nothing withdraws the last.
+struct VoteFrame {
+  std::uint64_t call = 0;           ///< the operation it is for
+  std::uint64_t number = 0;         ///< of the question; later ones of the call have greater numbers
+  VoterViewId view;                 ///< as the sender knows the voters
+  std::vector<SaidDigest> states;   ///< of a read
+  std::string segment;              ///< of a write; empty: there is none
+  Context dots;                     ///< that are to be covered
+  bool dead = false;                ///< and none of which is to live
+
+  bool operator==(const VoteFrame&) const = default;
+  bool is_withdrawal() const noexcept { return states.empty() && segment.empty(); }
+};
+
+/// What a store answers.
+enum class Vote : std::uint8_t {
+  yes,
+  not_yet,       ///< it has another state
+  other_voters,  ///< it knows other voters than who asks
+  no_voter,      ///< it is none
+};
+
+struct VotedFrame {
+  std::uint64_t call = 0;
+  std::uint64_t number = 0;  ///< of the question
+  Vote vote = Vote::not_yet;
+
+  bool operator==(const VotedFrame&) const = default;
+};
+
 using Frame = std::variant<Hello, Bye, Ping, StateFrame, DeltaFrame, CompareFrame, ContextFrame,
-                           LiveFrame, DeadFrame, AskFrame, AckFrame, Proof, JoinFrame>;
+                           LiveFrame, DeadFrame, AskFrame, AckFrame, Proof, JoinFrame,
+                           VoteFrame, VotedFrame>;
 
 /// Whether it is one of those by which two show each other who they are.
 inline bool is_of_opening(const Frame& frame) noexcept {

@@ -168,6 +168,41 @@ DeadFrame read_dead(Elements& from) {
   return frame;
 }
 
+VoteFrame read_vote(Elements& from) {
+  VoteFrame frame;
+  frame.call = from.number();
+  frame.number = from.number();
+  frame.view.bytes = from.id<ContentHash>().bytes;
+  const Array& states = from.array();
+  if (states.size() > voted_segments_max) reject("vote: too many segments");
+  for (const Value& value : states) {
+    Elements entry(as_array(value, "vote"), "vote");
+    SaidDigest said;
+    said.segment = entry.text(name_octets_max);
+    said.digest.bytes = entry.id<ContentHash>().bytes;
+    frame.states.push_back(std::move(said));
+  }
+  frame.segment = from.text(name_octets_max);
+  for (const Value& value : from.array()) {
+    Elements entry(as_array(value, "vote"), "vote");
+    const auto actor = entry.id<ActorId>();
+    frame.dots.insert(actor, entry.some_ranges());
+  }
+  frame.dead = from.boolean();
+  if (frame.segment.empty() != frame.dots.empty()) reject("vote: dots and their segment belong together");
+  return frame;
+}
+
+VotedFrame read_voted(Elements& from) {
+  VotedFrame frame;
+  frame.call = from.number();
+  frame.number = from.number();
+  const std::uint64_t vote = from.number();
+  if (vote > static_cast<std::uint64_t>(Vote::no_voter)) reject("vote: not known");
+  frame.vote = static_cast<Vote>(vote);
+  return frame;
+}
+
 Frame read_frame(Type type, Elements& from) {
   switch (type) {
     case Type::hello: return read_hello(from);
@@ -197,6 +232,8 @@ Frame read_frame(Type type, Elements& from) {
       frame.secret = from.id<ContentHash>().bytes;
       return frame;
     }
+    case Type::vote: return read_vote(from);
+    case Type::voted: return read_voted(from);
     case Type::ack: {
       AckFrame frame;
       frame.index = from.number();
@@ -215,7 +252,7 @@ Frame decode_frame(BytesView message) {
   const Array& array = as_array(value, "frame");
   Elements elements(array, "frame");
   const std::uint64_t type = elements.number();
-  if (type == 0 || type > static_cast<std::uint64_t>(Type::join)) {
+  if (type == 0 || type > static_cast<std::uint64_t>(Type::voted)) {
     throw UnknownFrame(type);
   }
   return read_frame(static_cast<Type>(type), elements);

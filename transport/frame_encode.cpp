@@ -221,6 +221,19 @@ struct Encoder {
   void operator()(const AckFrame& frame) {
     begin(Type::ack, 3).number(frame.index).number(frame.octets).number(frame.position);
   }
+
+  void operator()(const VoteFrame& frame) {
+    begin(Type::vote, 7).number(frame.call).number(frame.number).octets(frame.view.view());
+    writer.array(frame.states.size());
+    for (const SaidDigest& said : frame.states) writer.array(2).text(said.segment).octets(said.digest.view());
+    writer.text(frame.segment);
+    context(frame.dots);
+    writer.boolean(frame.dead);
+  }
+
+  void operator()(const VotedFrame& frame) {
+    begin(Type::voted, 3).number(frame.call).number(frame.number).number(static_cast<std::uint64_t>(frame.vote));
+  }
 };
 
 }  // namespace

@@ -22,7 +22,9 @@ enum class Type : std::uint8_t {
   dead,
   ask,
   proof,
-  join
+  join,
+  vote,
+  voted
 };
 
 inline constexpr std::size_t name_octets_max = 63;
@@ -57,8 +59,12 @@ inline RangeSet live_in(const Delta& delta, const ActorId& actor, const BatchPar
   return found;
 }
 
-/// The first version whose hello names a key.
+/// The first version whose hello names a key, and the first that knows votes.
 inline constexpr std::uint64_t keys_since = 3;
+inline constexpr std::uint64_t votes_since = 4;
+
+/// Most segments in one question, as many as an instance may have.
+inline constexpr std::size_t voted_segments_max = 256;
 
 /// An actor, its author and the nonce of his claim.
 inline constexpr std::size_t claim_octets = 16 + 16 + 8;

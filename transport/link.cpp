@@ -46,6 +46,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   std::shared_ptr<Opening> open(tcp::socket socket, const LinkDoor& door);
 
   void changed() override { react(&Session::changed); }
+  void ask(const VoteFrame& question) override { react(&Session::ask, question); }
   void leave(const std::string& reason) override;
   SessionReport report() const override;
   const std::string& endpoint() const noexcept override { return side_.endpoint; }
@@ -77,6 +78,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   void perform(WakeAt& action);
   void perform(Hold& action) { host_->hold(*peer_, std::move(action)); }
   void perform(Admit& action);
+  void perform(Voted& action);
   void perform(Alarm& action) { host_->alarm(action.text); }
   void perform(Close& action) { close(action.code, action.reason); }
   void applied(const ApplyOutcome& outcome, std::size_t octets);
@@ -306,6 +308,8 @@ void WebSocketLink::perform(Admit& action) {
     if (const auto link = weak.lock()) link->react(&Session::admitted, refusal);
   });
 }
+
+void WebSocketLink::perform(Voted& action) { host_->voted(*peer_, action.vote); }
 
 void WebSocketLink::perform(WakeAt& action) {
   wake_.arm(SteadyClock::time_point(action.when), on(&WebSocketLink::woke));

@@ -75,6 +75,9 @@ class Link {
   /// The store has committed something.
   virtual void changed() = 0;
 
+  /// Asks for the vote of the peer's store: `LinkHost::voted` hears.
+  virtual void ask(const VoteFrame& question) = 0;
+
   /// Says bye and closes.
   virtual void leave(const std::string& reason) = 0;
 

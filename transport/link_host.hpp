@@ -36,6 +36,9 @@ class LinkHost {
   /// with nothing, or with why not. `done` may be called after the link has gone.
   virtual void admit(Admit stranger, std::function<void(std::optional<std::string>)> done) = 0;
 
+  /// The peer's store has answered what `Link::ask` asked.
+  virtual void voted(const Hello&, const VotedFrame&) {}
+
   /// The session wants the operator to know.
   virtual void alarm(const std::string& text) = 0;
 

@@ -51,6 +51,7 @@ void Session::Impl::received(BytesView message) {
 
 void Session::Impl::changed() {
   for (Exchange& exchange : exchanges_) exchange.pump(out_);
+  answer_again();
 }
 
 void Session::Impl::applied(const ApplyOutcome& outcome) {
@@ -160,6 +161,10 @@ std::vector<Action> Session::applied(const ApplyOutcome& outcome, Time now) {
 
 std::vector<Action> Session::admitted(const std::optional<std::string>& refusal, Time now) {
   return impl_->run(now, [&] { impl_->admitted(refusal); });
+}
+
+std::vector<Action> Session::ask(const VoteFrame& question, Time now) {
+  return impl_->run(now, [&] { impl_->ask(question); });
 }
 
 std::vector<Action> Session::woke(Time now) {

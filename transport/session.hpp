@@ -63,6 +63,15 @@ class Gatekeeper {
   virtual bool has_invitations() const = 0;
 };
 
+/// What answers for this store when a peer asks for its vote. All calls on the session's thread; each is about one committed
+/// moment, and what is committed is durable.
+class Voting {
+ public:
+  virtual ~Voting() = default;
+
+  virtual Vote vote(const VoteFrame& question) const = 0;
+};
+
 /// What a Session is told about its own side.
 struct SessionConfig {
   Role role = Role::dialler;
@@ -70,6 +79,7 @@ struct SessionConfig {
   Hello hello;        ///< what we say of ourselves; the nonce is fresh for every connection
   SessionLimits limits;
   const Gatekeeper* gate = nullptr;  ///< null: everybody is let in, and nobody proves anything; outlives the session
+  const Voting* voting = nullptr;  ///< null: it has no vote; outlives the session
   Bytes channel;                     ///< of a TLS connection, its exporter value
   std::optional<PublicKey> expected; ///< the key that the peer must hold
   std::optional<std::array<std::byte, 16>> secret;  ///< of an invitation: asks to be admitted by it
@@ -139,6 +149,10 @@ class Session {
 
   /// An Admit has ended: absent, it is admitted; else why not.
   std::vector<Action> admitted(const std::optional<std::string>& refusal, Time now);
+
+  /// Asks for the vote of the peer's store. The driver hears `Voted`, once or more often, or nothing; nothing of a peer that
+  /// has not been let in yet, or knows no votes.
+  std::vector<Action> ask(const VoteFrame& question, Time now);
 
   std::vector<Action> woke(Time now);
 

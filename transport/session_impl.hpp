@@ -64,6 +64,7 @@ class Session::Impl {
   void changed();
   void applied(const ApplyOutcome& outcome);
   void admitted(const std::optional<std::string>& refusal);
+  void ask(const VoteFrame& question);
   void woke();
   void leave(const std::string& reason);
   const SessionReport& report();
@@ -112,6 +113,17 @@ class Session::Impl {
   void on(const AskFrame& frame);
   void on(const AckFrame& frame);
 
+  // session_votes.cpp
+  struct Asked {
+    VoteFrame question;
+    std::optional<Vote> answered;  ///< what the peer has heard
+  };
+  void on(const VoteFrame& frame);
+  void on(const VotedFrame& frame);
+  void answer(Asked& asked);
+  void answer_again();
+  Vote vote_on(const VoteFrame& question) const;
+
   void require_hello() const;
   void acknowledge(const Exchange& exchange);
   Exchange& named(std::uint64_t peer_index);
@@ -157,6 +169,7 @@ class Session::Impl {
   std::map<std::uint64_t, std::size_t> peer_index_;
   std::map<std::string, std::uint64_t> refused_;
   std::set<std::size_t> awaited_states_;
+  std::map<std::uint64_t, Asked> asked_;  ///< the last question of each call of the peer, until the answer is yes
   Time now_{};
   Time connected_{};
   Time last_sent_{};

@@ -1,0 +1,65 @@
+#include "transport/strong_call.hpp"
+
+#include "planted.hpp"
+
+namespace loam {
+namespace {
+
+// So many questions wait for their answers at once: where the state changes more often than a round trip takes, an
+// older one may be the one that all agree on.
+constexpr std::size_t attempts_max = 16;
+
+}  // namespace
+
+std::optional<VoteFrame> StrongCall::refreshed(StrongState state) {
+  if (!attempts_.empty() && attempts_.rbegin()->second.state == state) return std::nullopt;
+  question_ = VoteFrame{id_, ++number_, state.view.id, state.states, segment_, dots_, dead_};
+  if (attempts_.size() == attempts_max) attempts_.erase(attempts_.begin());
+  Attempt& attempt = attempts_[number_];
+  attempt.state = std::move(state);
+  // What is committed here is durable here.
+  if (attempt.state.view.is_voter(self_)) {
+    attempt.votes.insert(self_);
+    attempt.answers[self_] = Vote::yes;
+  }
+  decide(number_, attempt);
+  return question_;
+}
+
+void StrongCall::answered(const Voter& peer, const VotedFrame& vote) {
+  const auto at = attempts_.find(vote.number);
+  if (at == attempts_.end() || !at->second.state.view.is_voter(peer)) return;
+  at->second.answers[peer] = vote.vote;
+  const bool counts = vote.vote == Vote::yes || planted(Bug::majority_merge);
+  if (counts) at->second.votes.insert(peer);
+  decide(at->first, at->second);
+}
+
+void StrongCall::decide(std::uint64_t number, const Attempt& attempt) {
+  if (!decided_ && attempt.state.view.is_quorum(attempt.votes)) decided_ = number;
+}
+
+std::map<Voter, std::optional<Vote>> StrongCall::votes() const {
+  std::map<Voter, std::optional<Vote>> votes;
+  if (attempts_.empty()) return votes;
+  const Attempt& last = attempts_.rbegin()->second;
+  for (const VoterSet& set : last.state.view.open) {
+    for (const Voter& voter : set) {
+      const auto at = last.answers.find(voter);
+      votes[voter] = at == last.answers.end() ? std::nullopt : std::optional(at->second);
+    }
+  }
+  return votes;
+}
+
+std::string text_of(Vote vote) {
+  switch (vote) {
+    case Vote::yes: return "yes";
+    case Vote::not_yet: return "not yet";
+    case Vote::other_voters: return "knows other voters";
+    case Vote::no_voter: return "is no voter with that store";
+  }
+  return "?";
+}
+
+}  // namespace loam
