@@ -184,7 +184,7 @@ void Federation::Impl::end_strong(std::uint64_t id, StrongEnd end) {
   outcome.report.done = end == StrongEnd::done;
   outcome.report.rounds = strong->call.rounds();
   outcome.report.epoch = strong->view.epoch;
-  outcome.view = strong->view;
+  outcome.view = strong->call.decided_view();
   const auto registry = core_.shared.registry();
   const auto links = links_by_voter();
   const bool is_asked = strong->request.kind != StrongRequest::Kind::reach;

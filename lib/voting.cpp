@@ -31,13 +31,6 @@ bool covers(const SharedStore& store, const SharedReader& reader, const VoteFram
   });
 }
 
-bool has_seat(const VoterView& view, const Voter& self) {
-  if (!planted(Bug::vote_after_loss)) return view.is_voter(self);
-  return std::any_of(view.open.begin(), view.open.end(), [&](const VoterSet& set) {
-    return std::any_of(set.begin(), set.end(), [&](const Voter& voter) { return voter.instance == self.instance; });
-  });
-}
-
 }  // namespace
 
 Voter voter_of(const SharedStore& store) { return {store.instance(), store.id()}; }
@@ -46,12 +39,11 @@ Vote StoreVoting::vote(const VoteFrame& question) const {
   return store_.read([&](const SharedReader& reader) {
     const auto registry = store_.registry(reader);
     if (!registry) return Vote::no_voter;
-    const VoterView& view = registry->voters();
-    if (view.id != question.view && !planted(Bug::epoch_ignored)) return Vote::other_voters;
-    if (!has_seat(view, voter_of(store_))) return Vote::no_voter;
-    const bool agrees = std::all_of(question.states.begin(), question.states.end(),
-                                    [&](const SaidDigest& said) { return is_state(store_, reader, said); });
-    return agrees && covers(store_, reader, question) ? Vote::yes : Vote::not_yet;
+    return vote_of(question, registry->voters(), voter_of(store_), [&] {
+      return std::all_of(question.states.begin(), question.states.end(),
+                         [&](const SaidDigest& said) { return is_state(store_, reader, said); }) &&
+             covers(store_, reader, question);
+    });
   });
 }
 

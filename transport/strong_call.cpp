@@ -1,5 +1,7 @@
 #include "transport/strong_call.hpp"
 
+#include <algorithm>
+
 #include "planted.hpp"
 
 namespace loam {
@@ -9,7 +11,28 @@ namespace {
 // older one may be the one that all agree on.
 constexpr std::size_t attempts_max = 16;
 
+// The seat that an instance had with another store.
+Voter seat_of(const VoterView& view, const Voter& voter) {
+  for (const VoterSet& set : view.open) {
+    for (const Voter& seat : set) {
+      if (seat.instance == voter.instance) return seat;
+    }
+  }
+  return voter;
+}
+
+bool has_seat(const VoterView& view, const Voter& self) {
+  if (!planted(Bug::vote_after_loss)) return view.is_voter(self);
+  return view.is_voter(seat_of(view, self));
+}
+
 }  // namespace
+
+Vote vote_of(const VoteFrame& question, const VoterView& view, const Voter& self, const std::function<bool()>& agrees) {
+  if (view.id != question.view && !planted(Bug::epoch_ignored)) return Vote::other_voters;
+  if (!has_seat(view, self)) return Vote::no_voter;
+  return agrees() ? Vote::yes : Vote::not_yet;
+}
 
 std::optional<VoteFrame> StrongCall::refreshed(StrongState state) {
   if (!attempts_.empty() && attempts_.rbegin()->second.state == state) return std::nullopt;
@@ -26,9 +49,11 @@ std::optional<VoteFrame> StrongCall::refreshed(StrongState state) {
   return question_;
 }
 
-void StrongCall::answered(const Voter& peer, const VotedFrame& vote) {
+void StrongCall::answered(const Voter& from, const VotedFrame& vote) {
   const auto at = attempts_.find(vote.number);
-  if (at == attempts_.end() || !at->second.state.view.is_voter(peer)) return;
+  if (at == attempts_.end()) return;
+  const Voter peer = planted(Bug::vote_after_loss) ? seat_of(at->second.state.view, from) : from;
+  if (!at->second.state.view.is_voter(peer)) return;
   at->second.answers[peer] = vote.vote;
   const bool counts = vote.vote == Vote::yes || planted(Bug::majority_merge);
   if (counts) at->second.votes.insert(peer);
@@ -36,7 +61,9 @@ void StrongCall::answered(const Voter& peer, const VotedFrame& vote) {
 }
 
 void StrongCall::decide(std::uint64_t number, const Attempt& attempt) {
-  if (!decided_ && attempt.state.view.is_quorum(attempt.votes)) decided_ = number;
+  if (decided_ || !attempt.state.view.is_quorum(attempt.votes)) return;
+  decided_ = number;
+  decided_view_ = attempt.state.view;
 }
 
 std::map<Voter, std::optional<Vote>> StrongCall::votes() const {

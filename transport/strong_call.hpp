@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -49,10 +50,13 @@ class StrongCall {
   /// Whether that peer's word counts in the last question.
   bool is_asked(const Voter& peer) const noexcept { return question_ && attempts_.rbegin()->second.state.view.is_voter(peer); }
 
-  void answered(const Voter& peer, const VotedFrame& vote);
+  void answered(const Voter& from, const VotedFrame& vote);
 
   /// The question that has found its majority, by number. Absent: none yet.
   std::optional<std::uint64_t> decided() const noexcept { return decided_; }
+
+  /// The voters by whom it was decided.
+  const VoterView& decided_view() const { return decided_view_; }
 
   /// Questions so far: round trips, once it is decided.
   std::uint64_t rounds() const noexcept { return number_; }
@@ -81,7 +85,12 @@ class StrongCall {
   std::optional<VoteFrame> question_;
   std::map<std::uint64_t, Attempt> attempts_;
   std::optional<std::uint64_t> decided_;
+  VoterView decided_view_;
 };
+
+/// What a store votes that knows the voters so. `agrees`: whether, at the same committed moment, it has the states that
+/// the question names and covers its dots.
+Vote vote_of(const VoteFrame& question, const VoterView& view, const Voter& self, const std::function<bool()>& agrees);
 
 /// For people.
 std::string text_of(Vote vote);

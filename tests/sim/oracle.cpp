@@ -167,7 +167,7 @@ void World::check_frame(Link& link, int side, const Bytes& octets) {
     std::visit(
         [&](const auto& part) {
           if constexpr (requires { part.index; }) check_egress(link, side, from.segments[part.index]);
-          if constexpr (requires { part.number; }) {
+          if constexpr (requires { part.number; part.index; }) {
             from.compared.insert(from.segments[part.index]);
             to.compared.insert(from.segments[part.index]);
           }
