@@ -1,5 +1,7 @@
 #include "lib/rows.hpp"
 
+#include <cassert>
+
 #include "crdt/codec.hpp"
 #include "crdt/error.hpp"
 
@@ -84,6 +86,9 @@ struct RowReader {
   }
 };
 
+// Stands before what was refused of a peer. Segments are numbered from 1.
+constexpr SegmentNumber refusals_follow = 0;
+
 using ActorRanges = std::vector<std::pair<ActorIndex, RangeSet>>;
 
 void append(RowWriter& to, const ActorRanges& dots) {
@@ -102,6 +107,20 @@ ActorRanges read_dots(RowReader& from) {
     dots.emplace_back(actor, from.ranges(size));
   }
   return dots;
+}
+
+// To the end of the row: at least one, each once, in order.
+std::map<SegmentNumber, std::uint64_t> read_refusals(RowReader& from) {
+  std::map<SegmentNumber, std::uint64_t> refused;
+  SegmentNumber last = refusals_follow;
+  do {
+    const SegmentNumber segment = from.u16();
+    const std::uint64_t count = from.u64();
+    if (segment <= last || count == 0) damaged("peers");
+    refused.emplace(segment, count);
+    last = segment;
+  } while (!from.rest.empty());
+  return refused;
 }
 
 }  // namespace
@@ -245,6 +264,11 @@ Bytes encode(const PeerRow& row) {
   to.text(row.name).octets(row.instance.view()).text(row.endpoint);
   to.u64(static_cast<std::uint64_t>(row.last_seen_ms));
   for (const auto& [segment, sequence] : row.confirmed) to.u16(segment).u64(sequence);
+  if (!row.refused.empty()) to.u16(refusals_follow);
+  for (const auto& [segment, count] : row.refused) {
+    assert(segment != refusals_follow && count > 0);
+    to.u16(segment).u64(count);
+  }
   return to.out;
 }
 
@@ -257,7 +281,11 @@ PeerRow decode_peer_row(BytesView octets) {
   row.last_seen_ms = static_cast<std::int64_t>(from.u64());
   while (!from.rest.empty()) {
     const SegmentNumber segment = from.u16();
-    row.confirmed.emplace_back(segment, from.u64());
+    if (segment == refusals_follow) {
+      row.refused = read_refusals(from);
+    } else {
+      row.confirmed.emplace_back(segment, from.u64());
+    }
   }
   return row;
 }

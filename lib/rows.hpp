@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -97,6 +98,7 @@ struct PeerRow {
   std::string endpoint;
   std::int64_t last_seen_ms = 0;
   std::vector<std::pair<SegmentNumber, std::uint64_t>> confirmed;  ///< of our journals, by it
+  std::map<SegmentNumber, std::uint64_t> refused;  ///< how often a record of its was not let in; never zero
 };
 
 /// Why something is kept aside.

@@ -180,7 +180,12 @@ void SharedBatch::hold(HeldRow row) {
   held_.hold(row);
 }
 
-void SharedBatch::set_peer(const StoreId& peer, const PeerRow& row) {
+void SharedBatch::set_peer(const StoreId& peer, PeerRow row) {
+  // A row that is damaged is written anew, and counting begins again.
+  const auto noted = txn_.look(table::peers, peer.view());
+  if (noted && !noted->is_damaged) {
+    for (const auto& [segment, count] : decode_peer_row(noted->value).refused) row.refused[segment] += count;
+  }
   txn_.put(table::peers, peer.view(), encode(row));
 }
 

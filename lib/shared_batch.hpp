@@ -72,7 +72,8 @@ class SharedBatch {
 
   void set_position(SegmentNumber segment, const StoreId& peer, const Position& position);
 
-  void set_peer(const StoreId& peer, const PeerRow& row);
+  /// Notes a peer. What `row` has as refused is what came to be refused since: it is added to what is noted.
+  void set_peer(const StoreId& peer, PeerRow row);
 
   /// Notes an alarm (lib/alarms.hpp).
   void raise_alarm(const std::string& text);

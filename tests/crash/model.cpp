@@ -11,6 +11,7 @@ PeerRow peer_row(const Action& action) {
   row.name = action.name;
   row.instance = id_of<InstanceId>(2);
   row.last_seen_ms = static_cast<std::int64_t>(action.position->sequence >> 1);
+  if (action.position->sequence % 2 == 1) row.refused[1] = action.position->sequence % 1'000;
   return row;
 }
 
@@ -134,8 +135,17 @@ void SharedModel::run(const Action& action, std::int64_t now_ms, Changes& change
       return;
     }
     case Action::Kind::packet: rest_.packets[action.packet] = action.name; return;
-    case Action::Kind::peer: rest_.peers[action.origin] = encode(peer_row(action)); return;
+    case Action::Kind::peer: return note(action.origin, peer_row(action));
   }
+}
+
+// What is refused adds up.
+void SharedModel::note(const StoreId& peer, PeerRow row) {
+  Bytes& noted = rest_.peers[peer];
+  if (!noted.empty()) {
+    for (const auto& [segment, count] : decode_peer_row(noted).refused) row.refused[segment] += count;
+  }
+  noted = encode(row);
 }
 
 void SharedModel::wrote(const Applied& applied, const std::string& segment, Changes& changes) {

@@ -77,6 +77,7 @@ class SharedModel {
   using Changes = std::map<std::pair<std::string, StoreId>, Context>;
 
   void run(const Action& action, std::int64_t now_ms, Changes& changes);
+  void note(const StoreId& peer, PeerRow row);
   void wrote(const Applied& applied, const std::string& segment, Changes& changes);
   void enter(const Changes& changes);
 

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "lib/shared_store.hpp"
+#include "tests/lib/damaged.hpp"
 #include "tests/lib/scratch.hpp"
 #include "tests/lib/site.hpp"
 #include "tests/lib/store_walk.hpp"
@@ -174,6 +175,30 @@ TEST_CASE("of a dot with two contents the other one is kept aside, whichever cam
     CHECK(test::walk(store.shared) == "");
   }
   CHECK(kept[0] == kept[1]);
+}
+
+TEST_CASE("what is refused of a peer adds up, and begins again where its row is damaged") {
+  const test::Scratch scratch;
+  const SegmentTable segments;
+  const StoreId peer = id_of<StoreId>(5);
+  using Counts = std::map<SegmentNumber, std::uint64_t>;
+  const auto note = [&](const Counts& refused) {
+    SharedStore store(scratch / "shared", segments, {}, id_of<InstanceId>(1),
+                      StoreIdentity{"alpha", id_of<FederationId>(9)});
+    store.env().write([&](lmdb::WriteTxn& txn) {
+      SharedBatch batch(store, txn, 1'000);
+      batch.set_peer(peer, PeerRow{.name = "a peer of this name", .refused = refused});
+      batch.finish();
+    });
+    return store.read([&](const SharedReader& reader) {
+      return decode_peer_row(*reader.txn().get(table::peers, peer.view())).refused;
+    });
+  };
+  CHECK(note({{1, 2}}) == Counts{{1, 2}});
+  CHECK(note({{1, 3}, {2, 1}}) == Counts{{1, 5}, {2, 1}});
+  CHECK(note({}) == Counts{{1, 5}, {2, 1}});
+  test::damage_text(scratch / "shared", "a peer of this name");
+  CHECK(note({{2, 4}}) == Counts{{2, 4}});
 }
 
 }  // namespace

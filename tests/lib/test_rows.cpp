@@ -58,15 +58,17 @@ JournalRow journal_row(Gen& gen) {
   return row;
 }
 
+SegmentNumber segment_number(Gen& gen) { return static_cast<SegmentNumber>(gen.between(1, 65'535)); }
+
 PeerRow peer_row(Gen& gen) {
   PeerRow row{gen.text(63),
               id<InstanceId>(gen),
               gen.ascii(1'024),
               static_cast<std::int64_t>(gen.number()),
+              {},
               {}};
-  for (std::size_t left = gen.index(4); left > 0; --left) {
-    row.confirmed.emplace_back(static_cast<SegmentNumber>(gen.below(65'536)), gen.number());
-  }
+  for (std::size_t left = gen.index(4); left > 0; --left) row.confirmed.emplace_back(segment_number(gen), gen.number());
+  for (std::size_t left = gen.index(4); left > 0; --left) row.refused[segment_number(gen)] = 1 + gen.number();
   return row;
 }
 
@@ -229,11 +231,38 @@ TEST_CASE("a peer row survives, and damage in it is told") {
     REQUIRE((back.name == row.name && back.instance == row.instance));
     REQUIRE((back.endpoint == row.endpoint && back.last_seen_ms == row.last_seen_ms));
     REQUIRE(back.confirmed == row.confirmed);
+    REQUIRE(back.refused == row.refused);
     octets.push_back(std::byte{0});
     REQUIRE(code_of([&] { decode_peer_row(octets); }) == ErrorCode::damaged);
     octets.resize(octets.size() - 2);
     REQUIRE(code_of([&] { decode_peer_row(octets); }) == ErrorCode::damaged);
   });
+}
+
+TEST_CASE("a peer row of before refusals were counted has none") {
+  const Bytes old = encode(PeerRow{"beta", {}, "", 7, {{1, 5}, {3, 6}}, {}});
+  CHECK(old.size() == 2 + 4 + 16 + 2 + 8 + 2 * 10);
+  const PeerRow row = decode_peer_row(old);
+  CHECK(row.confirmed == decltype(row.confirmed){{1, 5}, {3, 6}});
+  CHECK(row.refused.empty());
+}
+
+TEST_CASE("a peer row with refusals of no segment, of none, or twice of one is damaged") {
+  const auto with = [](const std::vector<std::pair<SegmentNumber, std::uint64_t>>& tail) {
+    Bytes octets = encode(PeerRow{"beta", {}, "", 7, {{3, 6}}, {}});
+    octets.resize(octets.size() + 2);  // what follows is what was refused
+    for (const auto& [segment, count] : tail) {
+      octets.resize(octets.size() + 10);
+      store_u16(octets.data() + octets.size() - 10, segment);
+      store_u64(octets.data() + octets.size() - 8, count);
+    }
+    return octets;
+  };
+  CHECK(decode_peer_row(with({{3, 1}, {4, 2}})).refused == std::map<SegmentNumber, std::uint64_t>{{3, 1}, {4, 2}});
+  using Tail = std::vector<std::pair<SegmentNumber, std::uint64_t>>;
+  for (const Tail& tail : {Tail{}, Tail{{0, 1}}, Tail{{3, 0}}, Tail{{3, 1}, {3, 1}}, Tail{{4, 1}, {3, 1}}, Tail{{3, 1}, {0, 1}}}) {
+    CHECK(code_of([&] { decode_peer_row(with(tail)); }) == ErrorCode::damaged);
+  }
 }
 
 TEST_CASE("a position survives, and only whole") {
