@@ -14,7 +14,8 @@ constexpr std::chrono::milliseconds poll_busy{20};
 constexpr std::chrono::milliseconds poll_idle{200};
 constexpr std::chrono::seconds poll_busy_for{2};
 
-// How often it is noted at least and at most that a peer was heard, where rules may grow too old.
+// How often it is noted at least and at most that a peer was heard, where rules may grow too old. Whom something is
+// refused of is noted that often, too.
 constexpr std::chrono::milliseconds heard_least{1'000};
 constexpr std::chrono::milliseconds heard_most{15'000};
 constexpr std::chrono::milliseconds stop_within{3'000};
@@ -155,17 +156,17 @@ void Federation::Impl::notify() {
 }
 
 // Other processes on this store, and decisions of later, are told when the peers that matter were heard last: often
-// enough for how old rules may be.
+// enough for how old rules may be. And the status is told whose records were refused while the link stands.
 void Federation::Impl::keep_heard(std::chrono::steady_clock::time_point time) {
   if (links_.empty() || time < next_heard_) return;
   const auto age_max = core_.rules.age_max();
   next_heard_ = time + (age_max ? std::clamp(*age_max / 4, heard_least, heard_most) : heard_least);
-  if (!age_max) return;
-  const std::vector<InstanceId> required = core_.rules.required_peers();
+  if (!std::exchange(has_refused_, false) && !age_max) return;
+  const auto required = age_max ? core_.rules.required_peers() : std::vector<InstanceId>();
   for (const auto& link : links_) {
     const SessionReport report = link->report();
     const bool is_required = report.peer && std::find(required.begin(), required.end(), report.peer->instance) != required.end();
-    if (is_required) remember_peer(link, report);
+    if (is_required || !new_refusals(link, report).empty()) remember_peer(link, report);
   }
 }
 

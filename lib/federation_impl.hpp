@@ -15,6 +15,7 @@
 #include "lib/apply_job.hpp"
 #include "lib/federation.hpp"
 #include "lib/own_process.hpp"
+#include "lib/peers.hpp"
 #include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
 #include "lib/voting.hpp"
@@ -97,6 +98,8 @@ class Federation::Impl final : public LinkHost {
   void end_round(const std::shared_ptr<Link>& link, const SessionReport& report);
   void end_round(const std::shared_ptr<Link>& link, const std::string& why);
   void remember_peer(const std::shared_ptr<Link>& link, const SessionReport& report);
+  std::map<SegmentNumber, std::uint64_t> new_refusals(const std::shared_ptr<Link>& link,
+                                                      const SessionReport& report) const;
 
   // Strong calls.
   enum class StrongEnd { done, timed_out, failed };
@@ -122,6 +125,8 @@ class Federation::Impl final : public LinkHost {
   std::map<std::string, std::unique_ptr<Dialler>> diallers_;
   std::set<std::shared_ptr<Link>> links_;
   std::map<std::shared_ptr<Link>, std::function<void(const SessionReport&)>> rounds_;
+  std::map<std::shared_ptr<Link>, Tallies> noted_;  ///< as they were when the peer was noted
+  bool has_refused_ = false;  ///< anything of anybody since links were asked for it
   Refusals refusals_;
   WorkPool pool_{verifying_threads()};
   WriteQuota quota_;

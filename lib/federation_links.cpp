@@ -85,6 +85,7 @@ void Federation::Impl::apply(const Hello& peer, loam::Apply change,
         core_.log(LogLevel::warning, "segment " + segment + ": " + std::to_string(outcome.left_out + outcome.parked) +
                                          " records of " + name + " are not admitted: " + outcome.reason);
       }
+      if (outcome.left_out > 0) has_refused_ = true;
       done(outcome);
     });
   };
@@ -154,6 +155,7 @@ void Federation::Impl::closed(const std::shared_ptr<Link>& link, const SessionRe
     waiting_.forget(report.peer->nonce);
   }
   if (links_.erase(link) > 0) remember_peer(link, report);
+  noted_.erase(link);
   // An endpoint that cannot be reached is named once, not at every attempt.
   const bool is_unreached = link->role() == Role::dialler && !report.peer;
   const bool is_news = !is_unreached || unreached_.insert(link->endpoint()).second;
@@ -235,16 +237,23 @@ void Federation::Impl::remember_peer(const std::shared_ptr<Link>& link,
   if (!report.peer) return;
   const std::string endpoint = link->role() == Role::dialler ? link->endpoint() : "";
   try {
+    PeerRow row = peer_row(core_, *report.peer, endpoint, report);
+    row.refused = new_refusals(link, report);
     Job job;
     job.lazy = true;
-    job.shared = [store = report.peer->store,
-                  row = peer_row(core_, *report.peer, endpoint, report)](SharedBatch& batch) {
-      batch.set_peer(store, row);
-    };
+    job.shared = [store = report.peer->store, row = std::move(row)](SharedBatch& batch) { batch.set_peer(store, row); };
     core_.queue.submit(std::move(job), CommitQueue::Full::accept);
+    noted_[link] = report.segments;
   } catch (const Error& error) {  // not worth the link
     core_.log(LogLevel::warning, std::string("peer ") + report.peer->name + ": " + error.what());
   }
+}
+
+// What a link has refused since its peer was noted last.
+std::map<SegmentNumber, std::uint64_t> Federation::Impl::new_refusals(const std::shared_ptr<Link>& link,
+                                                                      const SessionReport& report) const {
+  const auto noted = noted_.find(link);
+  return refused_since(core_, noted == noted_.end() ? Tallies() : noted->second, report.segments);
 }
 
 // ---------------------------------------------------------------- dialling

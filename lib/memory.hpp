@@ -166,6 +166,10 @@ struct PeerStatus {
   bool linked = false;            ///< by this process, now
   std::int64_t last_seen_ms = 0;  ///< 0: never
   std::map<std::string, std::uint64_t> lag;  ///< per segment: local changes it has not confirmed
+
+  /// Per segment: records of it that were refused (SegmentTraffic), ever and by any process; one that comes again counts
+  /// again. Segments of which none was are left out.
+  std::map<std::string, std::uint64_t> refused;
 };
 
 struct ExportReport {

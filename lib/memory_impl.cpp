@@ -90,11 +90,14 @@ Status Memory::Impl::status() {
     for (const KnownPeer& peer : known_peers(reader)) {
       PeerStatus out{peer.row.name,         peer.row.instance.text(),
                      peer.row.endpoint,     linked.count(peer.store) != 0,
-                     peer.row.last_seen_ms, {}};
+                     peer.row.last_seen_ms, {}, {}};
       for (const auto& [number, confirmed] : peer.row.confirmed) {
         const auto head = heads.find(number);
         if (head == heads.end()) continue;
         out.lag[core.shared.name(number)] = head->second - std::min(head->second, confirmed);
+      }
+      for (const auto& [number, count] : peer.row.refused) {
+        if (heads.contains(number)) out.refused[core.shared.name(number)] = count;
       }
       status.peers.push_back(std::move(out));
     }

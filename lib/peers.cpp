@@ -50,11 +50,21 @@ PeerReport report_of(const std::string& endpoint, const SessionReport& report) {
   return out;
 }
 
+std::map<SegmentNumber, std::uint64_t> refused_since(const Core& core, const Tallies& earlier, const Tallies& now) {
+  std::map<SegmentNumber, std::uint64_t> refused;
+  for (const auto& [segment, tally] : now) {
+    const auto before = earlier.find(segment);
+    const std::uint64_t known = before == earlier.end() ? 0 : before->second.refused;
+    if (tally.refused > known) refused[core.shared.number(segment)] = tally.refused - known;
+  }
+  return refused;
+}
+
 PeerRow peer_row(const Core& core, const Hello& peer, const std::string& endpoint,
                  const SessionReport& report) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();  // as links tell sessions the time
   const auto silence = std::chrono::duration_cast<Time>(now) - report.last_received;
-  PeerRow row{peer.name, peer.instance, endpoint, core.now_ms() - std::max<std::int64_t>(0, silence.count()), {}};
+  PeerRow row{peer.name, peer.instance, endpoint, core.now_ms() - std::max<std::int64_t>(0, silence.count()), {}, {}};
   for (const auto& [segment, lag] : report.lag) {
     const SegmentNumber number = core.shared.number(segment);
     const std::uint64_t head = core.shared.read(

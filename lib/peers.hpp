@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ std::vector<KnownPeer> known_peers(const SharedReader& reader);
 
 /// What a finished conversation was, for whoever asked for it.
 PeerReport report_of(const std::string& endpoint, const SessionReport& report);
+
+/// What each segment exchanged.
+using Tallies = std::map<std::string, SegmentTally>;
+
+/// What a conversation has refused since its tallies were those; without segments of which it has refused nothing.
+std::map<SegmentNumber, std::uint64_t> refused_since(const Core& core, const Tallies& earlier, const Tallies& now);
 
 /// What is kept of a peer. `endpoint` is empty when it dialled us.
 PeerRow peer_row(const Core& core, const Hello& peer, const std::string& endpoint,

@@ -5,6 +5,7 @@
 #include "lib/store_source.hpp"
 #include "tests/lib/opened.hpp"
 #include "tests/lib/proxy.hpp"
+#include "tests/lib/site.hpp"
 #include "tests/lib/store_walk.hpp"
 
 namespace loam {
@@ -112,6 +113,97 @@ TEST_CASE("peers are in the status, and what they lack is their lag") {
   CHECK(beta.recall({}).coverage.peers_current == 0);
   CHECK(beta.recall({}).coverage.oldest_peer_age_ms >= 3'600'000);
   CHECK(beta.recall({}).coverage.oldest_peer_age_ms < 3'660'000);
+}
+
+// Writes a lesson into a closed store though its instance may not, as one does that is not honest.
+void write_without_right(const Instances& instances, const std::string& name, const std::string& text) {
+  const auto dir = instances.path(name);
+  const InstanceKey key = load_instance_key(dir);
+  const SegmentTable segments;
+  const auto write = [&](const std::function<void(SharedStore&, lmdb::WriteTxn&)>& body) {
+    SharedStore store(dir / "shared", segments, {}, key.id, std::nullopt, key.signing);
+    store.env().write([&](lmdb::WriteTxn& txn) { body(store, txn); });
+  };
+  Bytes root;
+  write([&](SharedStore&, lmdb::WriteTxn& txn) {  // without a root a store asks nobody's rights
+    root = copy_of(*txn.get(table::meta, bytes_of(meta::root)));
+    txn.erase(table::meta, bytes_of(meta::root));
+  });
+  write([&](SharedStore& store, lmdb::WriteTxn& txn) {
+    SharedBatch batch(store, txn, 1'700'000'000'000);
+    batch.add(store.number("lessons_learned"), test::content_of(text), test::meta_of(""));
+    batch.finish();
+  });
+  write([&](SharedStore&, lmdb::WriteTxn& txn) { txn.put(table::meta, bytes_of(meta::root), root); });
+}
+
+using RefusedRecords = std::map<std::string, std::uint64_t>;
+
+RefusedRecords refused_from(const Memory& memory, const std::string& name) {
+  for (const PeerStatus& peer : memory.status().peers) {
+    if (peer.name == name) return peer.refused;
+  }
+  return {};
+}
+
+/// Alpha, and beta, who may only read lessons and has written one.
+struct WithForger {
+  Instances instances;
+  std::atomic<std::uint64_t> told{0};  ///< refusals that stand in the log of alpha
+  std::optional<Memory> alpha;
+  std::optional<Memory> beta;
+
+  WithForger() {
+    open_alpha();
+    beta = instances.open("beta");
+    alpha->grant("beta", {.permissions = {{"lessons_learned", "r"}}, .role = "member"});
+    REQUIRE(sync(*alpha, listen(*beta)).converged);
+    beta.reset();
+    write_without_right(instances, "beta", "written without a right");
+    beta = instances.open("beta");
+  }
+
+  void open_alpha() {
+    Options options = instances.options("alpha", "alpha");
+    options.log = [this](LogLevel, std::string_view line) {
+      if (line.find("1 records of beta are not admitted") != std::string_view::npos) ++told;
+    };
+    alpha = Memory::open(options);
+  }
+};
+
+TEST_CASE("what was refused of a peer is in the status, of all its sessions with any opening of the store") {
+  WithForger both;
+  const std::string endpoint = listen(*both.beta);
+  Memory second = both.instances.open("alpha");
+  Memory gamma = both.instances.open("gamma");
+  RefusedRecords expected;
+  for (Memory* memory : {&*both.alpha, &second, &*both.alpha}) {
+    const std::uint64_t refused = sync(*memory, endpoint).peers.at(0).segments.at("lessons_learned").refused;
+    CHECK(refused > 0);
+    expected["lessons_learned"] += refused;
+  }
+  REQUIRE(sync(*both.alpha, listen(gamma)).converged);
+  CHECK(eventually([&] { return refused_from(*both.alpha, "beta") == expected; }));
+  CHECK(eventually([&] { return both.alpha->status().peers.size() == 2; }));
+  CHECK(refused_from(*both.alpha, "gamma").empty());
+  CHECK(refused_from(second, "beta") == expected);
+  CHECK(refused_from(*both.beta, "alpha").empty());
+  CHECK(texts(*both.alpha).empty());
+}
+
+TEST_CASE("what is refused of a peer is in the status while its link stands, and is counted once") {
+  WithForger both;
+  both.beta->connect(listen(*both.alpha));
+  const auto is_counted = [&] { return refused_from(*both.alpha, "beta").contains("lessons_learned"); };
+  CHECK(eventually(is_counted));
+  CHECK(both.alpha->status().peers.at(0).linked);
+  both.alpha->remember({.text = "nothing else stops"});
+  CHECK(eventually([&] { return texts(*both.beta).size() == 2; }));
+  both.beta->stop();
+  CHECK(eventually([&] { return !both.alpha->status().peers.at(0).linked; }));
+  both.alpha.reset();  // whatever it had to note is noted
+  CHECK(refused_from(both.instances.open("alpha"), "beta") == RefusedRecords{{"lessons_learned", both.told}});
 }
 
 TEST_CASE("records of the greatest size and shape travel whole") {
