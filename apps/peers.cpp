@@ -7,6 +7,17 @@
 #include "apps/time_text.hpp"
 
 namespace loam::cli {
+namespace {
+
+std::string refused_text(const PeerStatus& peer) {
+  std::string list;
+  for (const auto& [segment, records] : peer.refused) {
+    list += (list.empty() ? "" : ", ") + std::to_string(records) + " of " + printable(segment);
+  }
+  return list.empty() ? "" : "refused from " + printable(peer.name) + ": " + list + "\n";
+}
+
+}  // namespace
 
 std::string peers_text(const Status& status) {
   if (status.peers.empty()) return "no peers\n";
@@ -18,7 +29,9 @@ std::string peers_text(const Status& status) {
                     peer.last_seen_ms == 0 ? "never" : print_time(peer.last_seen_ms),
                     std::to_string(lag)});
   }
-  return table(rows);
+  std::string out = table(rows);
+  for (const auto& peer : status.peers) out += refused_text(peer);
+  return out;
 }
 
 std::string voters_text(const VoterStatus& voters) {

@@ -71,12 +71,15 @@ json::object shape(const PeerReport& peer) {
 json::object shape(const PeerStatus& peer) {
   json::object lag;
   for (const auto& [segment, changes] : peer.lag) lag[segment] = changes;
+  json::object refused;
+  for (const auto& [segment, records] : peer.refused) refused[segment] = records;
   return {{"name", peer.name},
           {"id", peer.id},
           {"endpoint", peer.endpoint},
           {"linked", peer.linked},
           {"last_seen_ms", peer.last_seen_ms},
-          {"lag", std::move(lag)}};
+          {"lag", std::move(lag)},
+          {"refused", std::move(refused)}};
 }
 
 json::object shape(const HeldRemoval& removal) {

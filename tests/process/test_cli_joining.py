@@ -20,6 +20,10 @@ class Joining(Peers):
     def member(self, name, dir=None):
         return next(one for one in self.ok("peers", dir=dir)["members"] if one["name"] == name)
 
+    def refused_from(self, name, dir=None):
+        """What of that peer was refused, by segment."""
+        return next(peer for peer in self.ok("status", dir=dir)["peers"] if peer["name"] == name)["refused"]
+
     def test_a_token_lets_one_in_and_no_second(self):
         _, endpoint = self.serve(self.dir)
         token = self.invited("beta", "--allow", "lessons_learned=rw,approval_rules=r", endpoint=endpoint)
@@ -103,11 +107,21 @@ class Joining(Peers):
         self.remember("an honest one", dir=beta)
         self.run_loam("sync", endpoint, dir=beta)
         self.assertEqual(list(self.records(self.dir).values()), ["an honest one"])
+        self.until(lambda: set(self.refused_from("beta")) == {"lessons_learned"}, "as the serving process has counted")
         self.stop(process)
         _, endpoint = self.serve(beta)
         report, = self.run_json(6, "sync", endpoint, "--timeout", "5s", dir=gamma)["peers"]
         self.assertEqual(report["segments"]["lessons_learned"]["refused"], 1, report)
         self.assertEqual(list(self.records(gamma).values()), ["an honest one"])
+        again, = self.run_json(6, "sync", endpoint, "--timeout", "5s", dir=gamma)["peers"]
+        count = 1 + again["segments"]["lessons_learned"]["refused"]
+        self.assertGreater(count, 1)
+        self.assertEqual(self.refused_from("beta", dir=gamma), {"lessons_learned": count})
+        self.assertEqual(self.refused_from("alpha", dir=gamma), {})
+        for command in ("status", "peers"):
+            text = self.run_loam(command, dir=gamma).stdout.decode()
+            self.assertIn(f"\nrefused from beta: {count} of lessons_learned\n", text)
+            self.assertEqual(text.count("refused"), 1, text)
 
     def test_an_export_keeps_authors_whose_signatures_are_right(self):
         beta, gamma, other = self.path("beta"), self.path("gamma"), self.path("other")
