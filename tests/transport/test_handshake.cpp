@@ -52,7 +52,7 @@ TEST_CASE("a peer that speaks only newer versions is told so") {
   hello.version_min = loam::wire_version + 1;
   hello.version_max = loam::wire_version + 3;
   CHECK(end_of(script.receive(hello)) == "1002 incompatible");
-  CHECK(script.session().report().problem == "peer speaks versions 4 to 6, this is 3");
+  CHECK(script.session().report().problem == "peer speaks versions 5 to 7, this is 4");
   CHECK(!script.session().report().peer);
 }
 
