@@ -44,7 +44,7 @@ std::string voters_text(const VoterStatus& voters) {
   } else if (!voters.sealed) {
     text += "; a change is under way: a governor ends it with `loam sync --strong`";
   }
-  for (const std::string& name : voters.lost) text += "; " + printable(name) + " has another store now and no vote: grant it again";
+  for (const std::string& name : voters.lost) text += "; " + printable(name) + " has another store now, or is not active: it has no vote until it is granted again";
   return text + "\n";
 }
 

@@ -167,6 +167,11 @@ def goals(samples):
         "p50": m("rules/check_1000", "p50_us")}, lambda t, _: t <= 20)
     row("P12", "a change seen by another process within 50 ms of its commit",
         {"p99 µs": m("rules/change", "seen_after_p99_us")}, lambda t: t <= 50000)
+    for name, what, most in (("read_quiet", "a strong read when nobody writes: 1 round trip", 1),
+                             ("read_busy", "a strong read while a voter writes 100 a second: p99 ≤ 3 round trips", 3),
+                             ("write", "a strong write: 1 round trip and the voters' syncs", 1)):
+        row("strong", what, {"round trips, p99": m(f"strong/{name}", "rounds_p99"), "ms, p50": m(f"strong/{name}", "p50_ms"),
+            "ms, p99": m(f"strong/{name}", "p99_ms")}, lambda r, *_, most=most: r <= most)
     row("P13", "1,000 linked: p99 of visibility ≤ 250 ms", {"ms": m("fleet/idle_1000", "visible_p99_ms")},
         lambda t: t <= 250)
     row("P13", "≤ 64 KiB a link", {"KiB": m("fleet/idle_1000", "hub_anonymous_kib_per_link")}, lambda k: k <= 64)

@@ -104,11 +104,11 @@ class Federation::Impl final : public LinkHost {
   // Strong calls.
   enum class StrongEnd { done, timed_out, failed };
   void dial_voters(const std::vector<std::string>& given);
-  std::map<Voter, std::shared_ptr<Link>> links_by_voter() const;
+  void ask_voters(const StrongCall& call, const VoteFrame& question);
+  std::set<Voter> reached() const;
   void refresh_strong(std::uint64_t id);
   void refresh_strongs();
   void ask_again(std::uint64_t id);
-  bool is_reached(const VoterView& view) const;
   void ask_strongs(const std::shared_ptr<Link>& link);
   void end_strong(std::uint64_t id, StrongEnd end);
   std::string why_not(const StrongReport& report, const VoterView& view) const;

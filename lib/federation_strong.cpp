@@ -16,6 +16,9 @@ constexpr std::chrono::milliseconds ask_again_after{500};
 // How often it is tried to read at one moment while somebody writes; the next commit begins anew.
 constexpr int tries_max = 8;
 
+// Of an established link.
+Voter voter_at(const Link& link) { return {link.peer()->instance, link.peer()->store}; }
+
 }  // namespace
 
 struct Federation::Impl::Strong {
@@ -33,6 +36,9 @@ struct Federation::Impl::Strong {
 
 std::future<StrongOutcome> Federation::Impl::strong(StrongRequest request) {
   core_.require_registry();
+  if (std::this_thread::get_id() == thread_.get_id()) {
+    throw Error(ErrorCode::invalid, "a strong call waits for the network: not from a callback");
+  }
   const auto self = voter_of(core_.shared);
   const std::uint64_t id = ++strong_id_;
   StrongCall call = request.kind == StrongRequest::Kind::write ? StrongCall(id, self, request.segment, request.dots)
@@ -75,11 +81,18 @@ void Federation::Impl::dial_voters(const std::vector<std::string>& given) {
   }
 }
 
-std::map<Voter, std::shared_ptr<Link>> Federation::Impl::links_by_voter() const {
-  std::map<Voter, std::shared_ptr<Link>> found;
+// Over every link that there is: one of several with a voter may hang.
+void Federation::Impl::ask_voters(const StrongCall& call, const VoteFrame& question) {
+  const auto links = links_;
+  for (const auto& link : links) {
+    if (link->established() && call.is_asked(voter_at(*link))) link->ask(question);
+  }
+}
+
+std::set<Voter> Federation::Impl::reached() const {
+  std::set<Voter> found{voter_of(core_.shared)};
   for (const auto& link : links_) {
-    const SessionReport report = link->report();
-    if (report.peer && link->established()) found.emplace(Voter{report.peer->instance, report.peer->store}, link);
+    if (link->established()) found.insert(voter_at(*link));
   }
   return found;
 }
@@ -102,7 +115,7 @@ void Federation::Impl::refresh_strong(std::uint64_t id) {
     if (!state) return end_strong(id, StrongEnd::timed_out);
     strong.view = state->view;
     if (strong.request.kind == StrongRequest::Kind::reach) {
-      if (is_reached(strong.view)) end_strong(id, StrongEnd::done);
+      if (strong.view.is_quorum(reached())) end_strong(id, StrongEnd::done);
       return;
     }
     const auto question = strong.call.refreshed(std::move(*state));
@@ -110,9 +123,7 @@ void Federation::Impl::refresh_strong(std::uint64_t id) {
     strong.values[question->number] = std::move(value);
     strong.values.erase(strong.values.begin(), strong.values.lower_bound(strong.call.oldest()));
     if (strong.call.decided()) return end_strong(id, StrongEnd::done);
-    for (const auto& [voter, link] : links_by_voter()) {
-      if (strong.call.is_asked(voter)) link->ask(*question);
-    }
+    ask_voters(strong.call, *question);
   } catch (...) {
     strong.request.failure = std::current_exception();
     end_strong(id, StrongEnd::failed);
@@ -135,25 +146,15 @@ void Federation::Impl::ask_again(std::uint64_t id) {
     if (strong->second->request.kind == StrongRequest::Kind::reach) {
       refresh_strong(id);
     } else if (const auto& question = strong->second->call.question()) {
-      for (const auto& [voter, link] : links_by_voter()) {
-        if (strong->second->call.is_asked(voter)) link->ask(*question);
-      }
+      ask_voters(strong->second->call, *question);
     }
     ask_again(id);
   });
 }
 
-bool Federation::Impl::is_reached(const VoterView& view) const {
-  std::set<Voter> reached{voter_of(core_.shared)};
-  for (const auto& each : links_by_voter()) reached.insert(each.first);
-  return view.is_quorum(reached);
-}
-
 // A link is there now: its peer has not heard the questions yet.
 void Federation::Impl::ask_strongs(const std::shared_ptr<Link>& link) {
-  const SessionReport report = link->report();
-  if (!report.peer) return;
-  const Voter voter{report.peer->instance, report.peer->store};
+  const Voter voter = voter_at(*link);
   std::vector<std::uint64_t> waiting;
   for (const auto& [id, strong] : strongs_) {
     if (strong->request.kind == StrongRequest::Kind::reach) {
@@ -186,13 +187,13 @@ void Federation::Impl::end_strong(std::uint64_t id, StrongEnd end) {
   outcome.report.epoch = strong->view.epoch;
   outcome.view = strong->call.decided_view();
   const auto registry = core_.shared.registry();
-  const auto links = links_by_voter();
+  const auto voters_reached = reached();
   const bool is_asked = strong->request.kind != StrongRequest::Kind::reach;
   for (const VoterSet& set : strong->view.open) {
     for (const Voter& voter : set) {
       const auto votes = strong->call.votes();
       const auto vote = votes.find(voter);
-      const bool is_reached = links.contains(voter) || voter == voter_of(core_.shared);
+      const bool is_reached = voters_reached.contains(voter);
       outcome.report.votes[registry ? name_of(*registry, voter) : voter.instance.text()] =
           is_asked && vote != votes.end() && vote->second ? text_of(*vote->second)
           : is_reached                                    ? is_asked ? "no answer" : "reached"
@@ -204,11 +205,7 @@ void Federation::Impl::end_strong(std::uint64_t id, StrongEnd end) {
     if (value != strong->values.end()) outcome.value = std::move(value->second);
   }
   if (end != StrongEnd::done) outcome.report.error = why_not(outcome.report, strong->view);
-  if (strong->call.question()) {
-    for (const auto& [voter, link] : links) {
-      if (strong->call.is_asked(voter)) link->ask(strong->call.withdrawal());
-    }
-  }
+  if (strong->call.question()) ask_voters(strong->call, strong->call.withdrawal());
   strong->promise.set_value(std::move(outcome));
 }
 

@@ -390,11 +390,10 @@ class Memory {
   // --- strong consistency --------------------------------------------------------------------
   /// What `body` returns when it reads these shared segments at a moment at which a majority of the voters has them
   /// exactly as this replica. It is called on a thread of the library, perhaps more often than once, and must not write.
-  /// Throws Error(unavailable), and what `body` throws.
+  /// Throws Error(unavailable), and what `body` throws. Of the options time and report count.
   template <class Body>
-  auto read_strongly(const std::vector<std::string>& segments, Body&& body,
-                     std::chrono::milliseconds timeout = std::chrono::seconds(10)) const {
-    return std::any_cast<decltype(body())>(read_any(segments, [&] { return std::any(body()); }, timeout));
+  auto read_strongly(const std::vector<std::string>& segments, Body&& body, const CallOptions& options = {}) const {
+    return std::any_cast<decltype(body())>(read_any(segments, [&] { return std::any(body()); }, options));
   }
 
   VoterStatus voters() const;
@@ -504,7 +503,7 @@ class Memory {
   class Impl;
   explicit Memory(std::unique_ptr<Impl> impl);
   std::any read_any(const std::vector<std::string>& segments, const std::function<std::any()>& body,
-                    std::chrono::milliseconds timeout) const;
+                    const CallOptions& options) const;
   std::unique_ptr<Impl> impl_;
 };
 

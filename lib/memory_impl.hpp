@@ -10,6 +10,9 @@
 
 namespace loam {
 
+/// When a call with that timeout gives up.
+std::chrono::steady_clock::time_point deadline_after(std::chrono::milliseconds timeout);
+
 /// What stands behind a Memory.
 class Memory::Impl {
  public:
@@ -31,10 +34,10 @@ class Memory::Impl {
   auto as_strongly(const std::vector<const Segment*>& segments, const CallOptions& options, bool removes, Write&& write) {
     const std::vector<std::string> strong = strong_ones(segments, options);
     if (strong.empty()) return write();
-    const auto deadline = std::chrono::steady_clock::now() + options.timeout;
-    require_reached(deadline);
+    const auto deadline = deadline_after(options.timeout);
+    require_reached(deadline, options.report);
     auto result = write();
-    confirm(strong, removes, deadline);
+    confirm(strong, removes, deadline, options.report);
     return result;
   }
 
@@ -44,10 +47,10 @@ class Memory::Impl {
     using Result = decltype(read());
     const std::vector<std::string> strong = strong_ones({&segment}, options);
     if (strong.empty()) return read();
-    return std::any_cast<Result>(read_strongly(strong, [&] { return std::any(read()); }, options.timeout));
+    return std::any_cast<Result>(read_strongly(strong, [&] { return std::any(read()); }, options));
   }
 
-  std::any read_strongly(std::vector<std::string> segments, std::function<std::any()> body, std::chrono::milliseconds timeout);
+  std::any read_strongly(std::vector<std::string> segments, std::function<std::any()> body, const CallOptions& options);
   SyncReport sync(const SyncOptions& options);
   Status status();
   Coverage coverage();
@@ -60,8 +63,9 @@ class Memory::Impl {
 
  private:
   std::vector<std::string> strong_ones(const std::vector<const Segment*>& segments, const CallOptions& options) const;
-  void require_reached(std::chrono::steady_clock::time_point deadline);
-  void confirm(const std::vector<std::string>& segments, bool removes, std::chrono::steady_clock::time_point deadline);
+  void require_reached(std::chrono::steady_clock::time_point deadline, StrongReport* report);
+  void confirm(const std::vector<std::string>& segments, bool removes, std::chrono::steady_clock::time_point deadline,
+               StrongReport* report);
 
   OwnProcess process_;
   std::mutex mutex_;

@@ -11,6 +11,9 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
+// However long somebody wants to wait: beyond this he would wait for ever.
+constexpr std::chrono::hours longest{24 * 365};
+
 // What governed segments mean depends on the registry, and rules on both segments of theirs.
 void add_what_it_rests_on(std::vector<std::string>& segments, const SegmentTable& table) {
   const bool has_rules = std::any_of(segments.begin(), segments.end(), [](const std::string& name) {
@@ -25,6 +28,10 @@ void add_what_it_rests_on(std::vector<std::string>& segments, const SegmentTable
 }
 
 }  // namespace
+
+std::chrono::steady_clock::time_point deadline_after(std::chrono::milliseconds timeout) {
+  return std::chrono::steady_clock::now() + std::clamp<std::chrono::milliseconds>(timeout, std::chrono::milliseconds(0), longest);
+}
 
 std::vector<std::string> Memory::Impl::strong_ones(const std::vector<const Segment*>& segments,
                                                    const CallOptions& options) const {
@@ -43,7 +50,7 @@ std::vector<std::string> Memory::Impl::strong_ones(const std::vector<const Segme
 }
 
 std::any Memory::Impl::read_strongly(std::vector<std::string> segments, std::function<std::any()> body,
-                                     std::chrono::milliseconds timeout) {
+                                     const CallOptions& options) {
   process_.check("memory");
   for (std::string& name : segments) {
     const Segment& segment = core.segments.find(name);
@@ -56,18 +63,21 @@ std::any Memory::Impl::read_strongly(std::vector<std::string> segments, std::fun
   if (segments.empty()) throw Error(ErrorCode::invalid, "a strong read: of no segment");
   StrongOutcome outcome = federation().strong({.kind = StrongRequest::Kind::read, .segments = std::move(segments),
                                                .body = std::move(body),
-                                               .deadline = std::chrono::steady_clock::now() + timeout}).get();
+                                               .deadline = deadline_after(options.timeout)}).get();
+  if (options.report != nullptr) *options.report = outcome.report;
   if (!outcome.report.done) throw Error(ErrorCode::unavailable, outcome.report.error);
   return std::move(outcome.value);
 }
 
 // Nothing is written where nobody could acknowledge it.
-void Memory::Impl::require_reached(SteadyTime deadline) {
+void Memory::Impl::require_reached(SteadyTime deadline, StrongReport* report) {
   const auto outcome = federation().strong({.kind = StrongRequest::Kind::reach, .deadline = deadline}).get();
+  if (report != nullptr) *report = outcome.report;
   if (!outcome.report.done) throw Error(ErrorCode::unavailable, outcome.report.error + "; nothing was written");
 }
 
-void Memory::Impl::confirm(const std::vector<std::string>& segments, bool removes, SteadyTime deadline) {
+void Memory::Impl::confirm(const std::vector<std::string>& segments, bool removes, SteadyTime deadline,
+                           StrongReport* told) {
   std::optional<ActorId> actor;
   Job job;
   job.shared = [&](SharedBatch& batch) { actor = batch.live_actor(); };
@@ -87,12 +97,13 @@ void Memory::Impl::confirm(const std::vector<std::string>& segments, bool remove
   }
   for (auto& outcome : outcomes) {
     const StrongReport report = outcome.get().report;
+    if (told != nullptr) *told = report;
     if (!report.done) throw UnknownOutcome(report.error + "; it is written here, and the outcome is unknown");
   }
 }
 
 SyncReport Memory::Impl::sync(const SyncOptions& options) {
-  const auto deadline = std::chrono::steady_clock::now() + options.timeout;
+  const auto deadline = deadline_after(options.timeout);
   SyncReport report = federation().sync(options).get();
   if (!options.strong) return report;
   std::vector<std::string> segments;
@@ -113,8 +124,8 @@ SyncReport Memory::Impl::sync(const SyncOptions& options) {
 }
 
 std::any Memory::read_any(const std::vector<std::string>& segments, const std::function<std::any()>& body,
-                          std::chrono::milliseconds timeout) const {
-  return impl_->read_strongly(segments, body, timeout);
+                          const CallOptions& options) const {
+  return impl_->read_strongly(segments, body, options);
 }
 
 VoterStatus Memory::voters() const { return voter_status(impl_->core.shared); }

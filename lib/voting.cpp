@@ -94,7 +94,10 @@ VoterStatus voter_status(const SharedStore& store) {
     for (const Voter& voter : view.newest) {
       status.voters.push_back(name_of(*registry, voter));
       const auto known = stores.find(voter.instance);
-      if (known != stores.end() && known->second != voter) status.lost.push_back(status.voters.back());
+      const auto entry = registry->find(voter.instance);
+      const bool is_active = entry && entry->status == InstanceStatus::active;
+      const bool has_other = known != stores.end() && known->second != voter;
+      if (!is_active || has_other) status.lost.push_back(status.voters.back());
     }
     std::sort(status.voters.begin(), status.voters.end());
     std::sort(status.lost.begin(), status.lost.end());

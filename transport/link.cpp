@@ -48,6 +48,7 @@ class WebSocketLink final : public Link, public std::enable_shared_from_this<Web
   void changed() override { react(&Session::changed); }
   void ask(const VoteFrame& question) override { react(&Session::ask, question); }
   void leave(const std::string& reason) override;
+  const std::optional<Hello>& peer() const noexcept override { return peer_; }
   SessionReport report() const override;
   const std::string& endpoint() const noexcept override { return side_.endpoint; }
   Role role() const noexcept override { return side_.role; }

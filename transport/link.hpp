@@ -85,6 +85,9 @@ class Link {
   /// none.
   virtual SessionReport report() const = 0;
 
+  /// Who the other side is; absent until its hello was accepted.
+  virtual const std::optional<Hello>& peer() const noexcept = 0;
+
   /// The address of the other side: as dialled, or as it connected.
   virtual const std::string& endpoint() const noexcept = 0;
 

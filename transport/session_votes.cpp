@@ -7,7 +7,7 @@ namespace loam {
 namespace {
 
 // Most questions of one peer that wait until the answer is yes.
-constexpr std::size_t asked_max = 64;
+constexpr std::size_t asked_max = 16;
 
 }  // namespace
 

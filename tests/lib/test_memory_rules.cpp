@@ -317,13 +317,14 @@ TEST_CASE("rules are as old as the hub or voter that was not heard for longest")
   CHECK(kept.check({.action = "read"}).stale);  // who keeps a snapshot grows old with it
   exchange(beta, alpha);
   CHECK(test::eventually([&] { return !beta.rules().check({.action = "read"}).stale; }));
-  // A hub that was never heard makes them as old as can be; without voters and hubs age means nothing.
+  // A hub that was never heard makes them as old as can be; without others that are voters or hubs age means nothing.
   (void)instances.open("gamma");
   alpha.grant("gamma", {.role = "hub"});
   exchange(beta, alpha);
   CHECK(beta.rules().check({.action = "read"}).stale);
   alpha.grant("gamma", {.role = "member"});
-  alpha.grant("alpha", {.voter = false});
+  alpha.grant("beta", {.voter = true, .force = true});  // itself does not matter to it
+  alpha.grant("alpha", {.voter = false, .force = true});
   exchange(beta, alpha);
   instances.clock.ms->fetch_add(3'600'000);
   CHECK(beta.rules().check({.action = "read"}).age_ms == 0);

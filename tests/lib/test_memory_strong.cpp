@@ -232,7 +232,7 @@ TEST_CASE("many strong calls at once, from several threads, while others write")
           voters[name].remember({.segment = "common_failures", .text = key, .payload = {{"error_signature", key}}}, strongly);
           const auto found = voters[name].read_strongly(
               {"common_failures"}, [&] { return voters[name].list({.segment = "common_failures", .limit = 1'000}).items; },
-              patience);
+              strongly);
           const bool has_own = std::any_of(found.begin(), found.end(), [&](const Record& record) { return record.text == key; });
           if (!has_own) ++failed;
         } catch (const Error&) {
