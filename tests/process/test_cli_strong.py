@@ -69,9 +69,11 @@ class Strong(Peers):
         self.serve_again("beta")
         self.assertEqual(self.effect(self.dir, "--strong", "--timeout", "60s"), ("notify", 0))
 
+    def member(self, name):
+        return next(member for member in self.ok("peers", "list")["members"] if member["name"] == name)
+
     def endpoint_of(self, name):
-        members = {member["name"]: member for member in self.ok("peers", "list")["members"]}
-        return members[name]["endpoints"][0]
+        return self.member(name)["endpoints"][0]
 
     def serve_again(self, name):
         """Where it was before."""
@@ -112,8 +114,10 @@ class Strong(Peers):
 
     def federation(self):
         """What a new instance is given, by way of an admission that changes nothing."""
-        key = self.ok("id", dir=self.dirs["gamma"])["public_key"]
-        done = self.run_loam("admit", "gamma", key, "--allow", "all=rwtl", "--role", "governor", "--out", "-")
+        key = self.member("gamma")["public_key"]
+        endpoint = self.endpoint_of("gamma")
+        done = self.run_loam("admit", "gamma", key, "--allow", "all=rwtl", "--role", "governor", "--voter", "--listens", endpoint,
+                             "--out", "-")
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
