@@ -8,19 +8,17 @@
 namespace loam {
 namespace {
 
-bool is_state(const SharedStore& store, const SharedReader& reader, const SaidDigest& said) {
+std::optional<SegmentNumber> number_of(const SharedStore& store, const std::string& segment) {
   const auto& numbers = store.numbers();
   const auto at = std::find_if(numbers.begin(), numbers.end(),
-                               [&](SegmentNumber number) { return store.name(number) == said.segment; });
-  return at != numbers.end() && digest_of(reader.segment(*at).state.roots) == said.digest;
+                               [&](SegmentNumber number) { return store.name(number) == segment; });
+  return at == numbers.end() ? std::nullopt : std::optional(*at);
 }
 
 bool covers(const SharedStore& store, const SharedReader& reader, const VoteFrame& question) {
   if (question.segment.empty() || planted(Bug::vote_without_dots)) return true;
-  const auto& numbers = store.numbers();
-  const auto number = std::find_if(numbers.begin(), numbers.end(),
-                                   [&](SegmentNumber each) { return store.name(each) == question.segment; });
-  if (number == numbers.end()) return false;
+  const auto number = number_of(store, question.segment);
+  if (!number) return false;
   return std::all_of(question.dots.begin(), question.dots.end(), [&](const auto& each) {
     const auto index = reader.actor_index(each.first);
     const auto row = index ? reader.context(*number, *index) : std::nullopt;
@@ -35,15 +33,19 @@ bool covers(const SharedStore& store, const SharedReader& reader, const VoteFram
 
 Voter voter_of(const SharedStore& store) { return {store.instance(), store.id()}; }
 
-Vote StoreVoting::vote(const VoteFrame& question) const {
+VoteMoment StoreVoting::look(const VoteFrame& question) const {
   return store_.read([&](const SharedReader& reader) {
+    VoteMoment moment;
     const auto registry = store_.registry(reader);
-    if (!registry) return Vote::no_voter;
-    return vote_of(question, registry->voters(), voter_of(store_), [&] {
-      return std::all_of(question.states.begin(), question.states.end(),
-                         [&](const SaidDigest& said) { return is_state(store_, reader, said); }) &&
-             covers(store_, reader, question);
-    });
+    if (!registry) return moment;
+    moment.view = registry->voters().id;
+    moment.has_vote = has_vote(registry->voters(), voter_of(store_));
+    for (const SaidDigest& said : question.states) {
+      const auto number = number_of(store_, said.segment);
+      if (number) moment.states.push_back({said.segment, digest_of(reader.segment(*number).state.roots)});
+    }
+    moment.covers = covers(store_, reader, question);
+    return moment;
   });
 }
 

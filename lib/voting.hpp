@@ -16,7 +16,7 @@ class StoreVoting final : public Voting {
   /// The store outlives it.
   explicit StoreVoting(const SharedStore& store) : store_(store) {}
 
-  Vote vote(const VoteFrame& question) const override;
+  VoteMoment look(const VoteFrame& question) const override;
 
  private:
   const SharedStore& store_;

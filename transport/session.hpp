@@ -8,6 +8,7 @@
 
 #include "transport/action.hpp"
 #include "transport/frame.hpp"
+#include "transport/strong_call.hpp"
 
 namespace loam {
 
@@ -63,13 +64,13 @@ class Gatekeeper {
   virtual bool has_invitations() const = 0;
 };
 
-/// What answers for this store when a peer asks for its vote. All calls on the session's thread; each is about one committed
-/// moment, and what is committed is durable.
+/// What answers for this store when a peer asks for its vote. All calls on the session's thread; what is committed is durable.
 class Voting {
  public:
   virtual ~Voting() = default;
 
-  virtual Vote vote(const VoteFrame& question) const = 0;
+  /// How things stand now of what is asked.
+  virtual VoteMoment look(const VoteFrame& question) const = 0;
 };
 
 /// What a Session is told about its own side.

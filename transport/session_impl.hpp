@@ -114,15 +114,11 @@ class Session::Impl {
   void on(const AckFrame& frame);
 
   // session_votes.cpp
-  struct Asked {
-    VoteFrame question;
-    std::optional<Vote> answered;  ///< what the peer has heard
-  };
   void on(const VoteFrame& frame);
   void on(const VotedFrame& frame);
-  void answer(Asked& asked);
+  void answer(const VoteFrame& question, Vote vote);
   void answer_again();
-  Vote vote_on(const VoteFrame& question) const;
+  std::optional<VoteMoment> moment_of(const VoteFrame& question) const;
 
   void require_hello() const;
   void acknowledge(const Exchange& exchange);
@@ -169,7 +165,7 @@ class Session::Impl {
   std::map<std::uint64_t, std::size_t> peer_index_;
   std::map<std::string, std::uint64_t> refused_;
   std::set<std::size_t> awaited_states_;
-  std::map<std::uint64_t, Asked> asked_;  ///< the last question of each call of the peer, until the answer is yes
+  std::map<std::uint64_t, VoteAnswers> asked_;  ///< by call of the peer, until it is withdrawn
   Time now_{};
   Time connected_{};
   Time last_sent_{};

@@ -6,7 +6,7 @@
 namespace loam {
 namespace {
 
-// Most questions of one peer that wait until the answer is yes.
+// Most calls of one peer that are remembered.
 constexpr std::size_t asked_max = 16;
 
 }  // namespace
@@ -23,33 +23,32 @@ void Session::Impl::on(const VotedFrame& frame) {
 
 void Session::Impl::on(const VoteFrame& frame) {
   require_hello();
-  asked_.erase(frame.call);
-  if (frame.is_withdrawal()) return;
-  Asked asked{frame, {}};
-  answer(asked);
-  if (asked.answered == Vote::yes) return;
-  if (asked_.size() == asked_max) asked_.erase(asked_.begin());  // it asks again if it has to know
-  asked_.emplace(frame.call, std::move(asked));
+  if (frame.is_withdrawal()) {
+    asked_.erase(frame.call);
+    return;
+  }
+  auto moment = moment_of(frame);
+  if (!moment) return answer(frame, config_.voting == nullptr ? Vote::no_voter : Vote::not_yet);
+  if (!asked_.contains(frame.call) && asked_.size() == asked_max) asked_.erase(asked_.begin());  // it asks again if it has to know
+  answer(frame, asked_[frame.call].ask(frame, std::move(*moment)));
 }
 
-void Session::Impl::answer(Asked& asked) {
-  const Vote vote = vote_on(asked.question);
-  if (asked.answered == vote) return;
-  asked.answered = vote;
-  out_.send(VotedFrame{asked.question.call, asked.question.number, vote});
+void Session::Impl::answer(const VoteFrame& question, Vote vote) {
+  out_.send(VotedFrame{question.call, question.number, vote});
 }
 
 // Something was committed.
 void Session::Impl::answer_again() {
-  for (auto at = asked_.begin(); at != asked_.end();) {
-    answer(at->second);
-    at = at->second.answered == Vote::yes ? asked_.erase(at) : std::next(at);
+  for (auto& each : asked_) {
+    auto moment = moment_of(each.second.question());
+    if (!moment) continue;
+    if (const auto vote = each.second.note(std::move(*moment))) answer(each.second.question(), *vote);
   }
 }
 
 // Who may not read a segment does not hear how it stands. The registry is for everybody who is let in.
-Vote Session::Impl::vote_on(const VoteFrame& question) const {
-  if (config_.voting == nullptr) return Vote::no_voter;
+std::optional<VoteMoment> Session::Impl::moment_of(const VoteFrame& question) const {
+  if (config_.voting == nullptr) return std::nullopt;
   const auto is_readable = [&](const std::string& segment) {
     return config_.gate == nullptr || segment == source_.segments().front() ||
            config_.gate->may_read(report_.peer->instance, segment);
@@ -57,7 +56,7 @@ Vote Session::Impl::vote_on(const VoteFrame& question) const {
   const bool may_ask = (question.segment.empty() || is_readable(question.segment)) &&
                        std::all_of(question.states.begin(), question.states.end(),
                                    [&](const SaidDigest& said) { return is_readable(said.segment); });
-  return may_ask ? config_.voting->vote(question) : Vote::not_yet;
+  return may_ask ? std::optional(config_.voting->look(question)) : std::nullopt;
 }
 
 }  // namespace loam

@@ -21,17 +21,46 @@ Voter seat_of(const VoterView& view, const Voter& voter) {
   return voter;
 }
 
-bool has_seat(const VoterView& view, const Voter& self) {
-  if (!planted(Bug::vote_after_loss)) return view.is_voter(self);
-  return view.is_voter(seat_of(view, self));
-}
+// Moments of a call that are remembered. Of more commits within one round trip some are not.
+constexpr std::size_t moments_max = 32;
 
 }  // namespace
 
-Vote vote_of(const VoteFrame& question, const VoterView& view, const Voter& self, const std::function<bool()>& agrees) {
-  if (view.id != question.view && !planted(Bug::epoch_ignored)) return Vote::other_voters;
-  if (!has_seat(view, self)) return Vote::no_voter;
-  return agrees() ? Vote::yes : Vote::not_yet;
+bool has_vote(const VoterView& view, const Voter& self) {
+  return view.is_voter(planted(Bug::vote_after_loss) ? seat_of(view, self) : self);
+}
+
+Vote vote_of(const VoteFrame& question, const VoteMoment& moment) {
+  if (moment.view != question.view && !planted(Bug::epoch_ignored)) return Vote::other_voters;
+  if (!moment.has_vote) return Vote::no_voter;
+  return moment.states == question.states && moment.covers ? Vote::yes : Vote::not_yet;
+}
+
+Vote VoteAnswers::ask(const VoteFrame& question, VoteMoment moment) {
+  // What is remembered is of the same segments and dots, unless the caller is confused.
+  if (question.segment != question_.segment || question.dots != question_.dots) moments_.clear();
+  question_ = question;
+  remember(std::move(moment));
+  return answered_ = answer();
+}
+
+std::optional<Vote> VoteAnswers::note(VoteMoment moment) {
+  remember(std::move(moment));
+  const Vote vote = answer();
+  if (vote == answered_) return std::nullopt;
+  return answered_ = vote;
+}
+
+void VoteAnswers::remember(VoteMoment moment) {
+  if (!moments_.empty() && moments_.back() == moment) return;
+  if (moments_.size() == moments_max) moments_.erase(moments_.begin());
+  moments_.push_back(std::move(moment));
+}
+
+Vote VoteAnswers::answer() const {
+  const bool was_so = std::any_of(moments_.begin(), moments_.end(),
+                                  [&](const VoteMoment& each) { return vote_of(question_, each) == Vote::yes; });
+  return was_so ? Vote::yes : vote_of(question_, moments_.back());
 }
 
 std::optional<VoteFrame> StrongCall::refreshed(StrongState state) {

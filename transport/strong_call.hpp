@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -88,9 +87,42 @@ class StrongCall {
   VoterView decided_view_;
 };
 
-/// What a store votes that knows the voters so. `agrees`: whether, at the same committed moment, it has the states that
-/// the question names and covers its dots.
-Vote vote_of(const VoteFrame& question, const VoterView& view, const Voter& self, const std::function<bool()>& agrees);
+/// What a store knew, at one committed moment, of what a call asks for.
+struct VoteMoment {
+  VoterViewId view;
+  bool has_vote = false;
+  std::vector<SaidDigest> states;  ///< of the segments that the call reads
+  bool covers = false;             ///< the dots of a write; true of a read
+
+  bool operator==(const VoteMoment&) const = default;
+};
+
+/// Whether a store that knows the voters so has a vote.
+bool has_vote(const VoterView& view, const Voter& self);
+
+/// What it votes by that moment.
+Vote vote_of(const VoteFrame& question, const VoteMoment& moment);
+
+/// What a store answers in one call: by every moment since the call was heard of first. Two majorities that had a state at some
+/// moments of a call share a voter as well as two that have it now, and so a caller that is a little behind is answered at once.
+class VoteAnswers {
+ public:
+  /// The call asks anew; `moment`: of now.
+  Vote ask(const VoteFrame& question, VoteMoment moment);
+
+  /// Something was committed. Present: the answer to the last question is another one now.
+  std::optional<Vote> note(VoteMoment moment);
+
+  const VoteFrame& question() const noexcept { return question_; }
+
+ private:
+  void remember(VoteMoment moment);
+  Vote answer() const;
+
+  VoteFrame question_;
+  std::vector<VoteMoment> moments_;  ///< the newest last
+  Vote answered_ = Vote::not_yet;
+};
 
 /// For people.
 std::string text_of(Vote vote);

@@ -73,7 +73,7 @@ struct Instance {
   std::uint64_t next_write = 1;  ///< counters of its actor
   ActorId actor;
   std::optional<Call> call;
-  std::map<std::pair<std::size_t, std::uint64_t>, VoteFrame> asked;  ///< by whom, and for which call
+  std::map<std::pair<std::size_t, std::uint64_t>, loam::VoteAnswers> asked;  ///< by whom, and for which call
   Held backup;
 };
 
@@ -280,8 +280,9 @@ class StrongModel {
       if (!gen_.one_in(4)) commit(message.to);
     }
     if (message.question && message.life == instances_[message.from].life) {
-      to.asked.insert_or_assign(std::pair(message.from, message.question->call), *message.question);
-      answer(message.to);
+      auto& asked = to.asked[{message.from, message.question->call}];
+      const loam::Vote vote = asked.ask(*message.question, moment(message.to, *message.question));
+      answer(message.to, message.from, *message.question, vote);
     }
     if (message.vote && to.call && to.call->call.id() == message.vote->call) {
       to.call->call.answered(message.voter, *message.vote);
@@ -294,31 +295,32 @@ class StrongModel {
     at.durable.join(at.coming);
     at.coming = {};
     refresh(who);
-    answer(who);
-  }
-
-  void answer(std::size_t who) {
-    Instance& at = instances_[who];
-    for (auto asked = at.asked.begin(); asked != at.asked.end();) {
-      const VoteFrame& question = asked->second;
-      Held held = at.durable;
-      if (loam::planted(loam::Bug::vote_before_durable)) held.join(at.coming);
-      const loam::Vote vote = loam::vote_of(question, view(held.steps), at.self, [&] { return agrees(question, held); });
-      send({who, asked->first.first, at.life, {}, {}, {}, VotedFrame{question.call, question.number, vote}});
-      asked = vote == loam::Vote::yes ? at.asked.erase(asked) : std::next(asked);
+    for (auto& [by, asked] : at.asked) {
+      const auto vote = asked.note(moment(who, asked.question()));
+      if (vote) answer(who, by.first, asked.question(), *vote);
     }
   }
 
-  bool agrees(const VoteFrame& question, const Held& held) const {
+  void answer(std::size_t who, std::size_t whom, const VoteFrame& question, loam::Vote vote) {
+    send({who, whom, instances_[who].life, {}, {}, {}, VotedFrame{question.call, question.number, vote}});
+  }
+
+  // As lib/voting does it.
+  loam::VoteMoment moment(std::size_t who, const VoteFrame& question) const {
+    const Instance& at = instances_[who];
+    Held held = at.durable;
+    if (loam::planted(loam::Bug::vote_before_durable)) held.join(at.coming);
+    const VoterView known = view(held.steps);
+    loam::VoteMoment moment{known.id, loam::has_vote(known, at.self), {}, true};
     for (const loam::SaidDigest& said : question.states) {
-      if (digest(said.segment[0] - 'a', held) != said.digest) return false;
+      moment.states.push_back({said.segment, digest(said.segment[0] - 'a', held)});
     }
-    if (loam::planted(loam::Bug::vote_without_dots)) return true;
+    if (loam::planted(loam::Bug::vote_without_dots)) return moment;
     for (const auto& [actor, counters] : question.dots) {
       const auto& [segment, bit] = dots_.at(Dot{actor, counters.highest()});
-      if ((held.writes[static_cast<std::size_t>(segment)] & bit) == 0) return false;
+      moment.covers = moment.covers && (held.writes[static_cast<std::size_t>(segment)] & bit) != 0;
     }
-    return true;
+    return moment;
   }
 
   // ---------------------------------------------------------------- what goes wrong
