@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "tests/strong/model.hpp"
+#include "tests/support/forall.hpp"
 
 namespace test {
 namespace {
@@ -56,7 +57,7 @@ TEST_CASE("the checker notices a stale read, and reads of which neither holds th
 // SEED=n replays one; SEEDS=n runs that many, from FIRST.
 TEST_CASE("random strong histories are linearizable, through loss, crashes, lost stores and changes of voters") {
   const std::uint64_t first = number_from("SEED", number_from("FIRST", 1));
-  const std::uint64_t count = std::getenv("SEED") != nullptr ? 1 : number_from("SEEDS", 3'000);
+  const std::uint64_t count = std::getenv("SEED") != nullptr ? 1 : number_from("SEEDS", static_cast<std::uint64_t>(scaled(3'000)));
   std::uint64_t decided = 0;
   std::uint64_t changes = 0;
   std::uint64_t losses = 0;
