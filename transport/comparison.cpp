@@ -346,8 +346,14 @@ void Comparison::settle(Outbound& out) {
   }
   if (!planted(Bug::end_before_removals)) follower_.finish(out);
   stage_ = Stage::closed;
-  own_ = {};
-  differing_ = {};
+  give_back();
+}
+
+// A link stays for long after it has compared, and a hub has many. An assignment of {} would keep the room.
+void Comparison::give_back() noexcept {
+  std::vector<Item>().swap(own_);
+  std::vector<ActorId>().swap(differing_);
+  std::vector<SketchItem>().swap(named_);
 }
 
 void Comparison::forget_unanswered() noexcept {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -80,6 +80,7 @@ class Comparison {
   void send_summary(Outbound& out);
   void compare_contexts(Outbound& out);
   void forget_unanswered() noexcept;
+  void give_back() noexcept;
   void resolved(const CompareFrame& frame, Outbound& out);
   bool ask_all(const CompareFrame& frame, std::uint64_t dots, Outbound& out);
   bool ask_all_again(Outbound& out);
@@ -131,7 +132,7 @@ class Comparison {
   bool all_named_ = false;
   std::size_t sent_ = 0;                   ///< of what is listed, named, or of the rows
   std::size_t cells_ = 0;                  ///< of the sketch that is to be sent
-  std::deque<Unanswered> unanswered_;
+  std::list<Unanswered> unanswered_;
   std::uint64_t unanswered_octets_ = 0;
   std::uint64_t read_octets_ = 0;
   std::size_t compared_ = 0;               ///< of `differing_`, compared with the peer's rows

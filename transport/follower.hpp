@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,7 +90,7 @@ class Follower {
   JournalId journal_ = 0;
   std::uint64_t reached_ = 0;             ///< handed to the store
   std::optional<std::uint64_t> durable_;  ///< durable; absent: nothing yet
-  std::deque<Unfinished> unfinished_;
+  std::list<Unfinished> unfinished_;
 
   // Comparing: the peer's head before, and how far it has gone since it sent all that it owed.
   std::optional<std::uint64_t> base_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -109,7 +110,7 @@ class LiveComparison {
   std::deque<Difference> unasked_;
   bool as_sketch_ = false;         ///< those, in one sketch; else set by set
   std::optional<All> all_;         ///< everything is to be asked about
-  std::deque<Question> questions_; ///< asked, and not answered
+  std::list<Question> questions_;  ///< asked, and not answered
   bool awaits_question_ = false;  ///< the last answer was "undecided"
   Context absent_;
 };

@@ -1,5 +1,7 @@
 #include "tests/support/allocations.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -8,11 +10,19 @@ namespace {
 
 std::size_t largest = 0;
 std::uint64_t made = 0;
+std::size_t in_use = 0;
 
 void* allocate(std::size_t size) noexcept {
   ++made;
   largest = std::max(largest, size);
-  return std::malloc(std::max<std::size_t>(size, 1));
+  void* memory = std::malloc(std::max<std::size_t>(size, 1));
+  if (memory != nullptr) in_use += ::malloc_usable_size(memory);
+  return memory;
+}
+
+void release(void* memory) noexcept {
+  if (memory != nullptr) in_use -= ::malloc_usable_size(memory);
+  std::free(memory);
 }
 
 void* allocate_or_throw(std::size_t size) {
@@ -26,12 +36,12 @@ void* operator new(std::size_t size) { return allocate_or_throw(size); }
 void* operator new[](std::size_t size) { return allocate_or_throw(size); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { release(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { release(memory); }
 
 namespace test {
 
@@ -42,5 +52,6 @@ std::size_t largest_allocation(const std::function<void()>& action) {
 }
 
 std::uint64_t allocations() { return made; }
+std::size_t octets_in_use() { return in_use; }
 
 }  // namespace test

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "tests/support/allocations.hpp"
 #include "tests/support/forall.hpp"
 #include "tests/transport/script.hpp"
 
@@ -210,4 +211,36 @@ TEST_CASE(
   CHECK(cost.records == 100);
   CHECK(cost.beyond() <= 24 * 100 + 1'000);
   CHECK(cost.round_trips <= 2);
+}
+
+TEST_CASE("what a session keeps once it has compared does not depend on how many actors there are") {
+  std::array<std::array<std::size_t, 2>, 2> kept{};  // by actors, by side
+  for (const std::size_t many : {0, 1}) {
+    Peer left = cost_peer(1);
+    for (unsigned i = 0; i < (many == 0 ? 10U : 1'000U); ++i) {
+      left.become({loam::hash128("test kept", {loam::bytes_of(std::to_string(i))})});
+      add_long(left, i, i);
+    }
+    Peer right = left;
+    right.become_store(test::store_id_of(77));
+    right.drop_journal(cost_segment, test::journal_id_of(77));
+    right.become({loam::hash128("test kept", {})});
+    add_long(right, 2'000, 2'000);
+    Net net;
+    const std::size_t link = net.connect(left, right);
+    net.pass(60s);
+    REQUIRE(net.is_up(link));
+    REQUIRE(left.store(cost_segment).roots() == right.store(cost_segment).roots());
+    for (const int side : {0, 1}) {
+      const std::size_t before = test::octets_in_use();
+      net.end(link, side).session.reset();
+      kept[many][static_cast<std::size_t>(side)] = before - test::octets_in_use();
+    }
+    net.cut(link);
+  }
+  for (const std::size_t side : {0, 1}) {
+    CAPTURE(kept[0][side]);
+    CAPTURE(kept[1][side]);
+    CHECK(kept[1][side] < kept[0][side] + 1'000);
+  }
 }
