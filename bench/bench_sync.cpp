@@ -38,18 +38,24 @@ std::pair<std::filesystem::path, std::filesystem::path> fresh_pair(Run& run) {
   return dirs;
 }
 
-// Receipts of what was written, in order.
-std::vector<std::string> fill(const Run& run, loam::Memory& memory, std::size_t records,
-                              std::uint64_t seed, std::uint64_t first = 0, std::size_t batch = fill_batch) {
+using Take = std::function<void(const loam::Receipt&)>;
+
+// Hands over the receipts of what was written, in order. Keeps none: a million would count as memory of loam.
+void fill(const Run& run, loam::Memory& memory, std::size_t records, std::uint64_t seed,
+          std::size_t batch = fill_batch, const Take& take = {}) {
   const bench::Corpus corpus(seed);
-  std::vector<std::string> ids;
   for (std::size_t done = 0; done < records; done += batch) {
     const auto count = std::min(batch, records - done);
-    for (const auto& receipt : memory.write(corpus.packets(first + done, count))) {
-      ids.push_back(receipt.id);
+    for (const auto& receipt : memory.write(corpus.packets(done, count))) {
+      if (take) take(receipt);
     }
     run.progress("filling", done + count, records);
   }
+}
+
+std::vector<std::string> filled(const Run& run, loam::Memory& memory, std::size_t records, std::uint64_t seed) {
+  std::vector<std::string> ids;
+  fill(run, memory, records, seed, fill_batch, [&](const loam::Receipt& each) { ids.push_back(each.id); });
   return ids;
 }
 
@@ -75,7 +81,7 @@ void first_copy_of(Run& run, const char* name, std::size_t records, std::size_t 
   const auto dirs = fresh_pair(run);
   bench::Child source([&](bench::Lines& lines) {
     auto memory = open(dirs.first, "one");
-    fill(run, memory, records, 3, 0, batch);
+    fill(run, memory, records, 3, batch);
     lines.say(serve(memory));
     while (lines.hear() == "digest") lines.say(digest(memory));
   });
@@ -129,7 +135,7 @@ struct Pair {
   Pair(Run& run, std::size_t records, const std::pair<std::filesystem::path, std::filesystem::path>& dirs)
       : one(open(dirs.first, "one")),
         other(open(dirs.second, "other")),
-        ids(fill(run, one, records, 7)),
+        ids(filled(run, one, records, 7)),
         endpoint(serve(one)) {
     (void)sync(other, endpoint);
   }
@@ -147,10 +153,10 @@ void catch_up(Run& run) {
   constexpr std::size_t removes = 20;
   Pair pair(run, records);
   std::uint64_t before = pair.one.status().segments.at(segment).bytes;
-  (void)fill(run, pair.one, adds, 8);
+  fill(run, pair.one, adds, 8);
   std::uint64_t own = pair.one.status().segments.at(segment).bytes - before;
   before = pair.other.status().segments.at(segment).bytes;
-  (void)fill(run, pair.other, adds, 9);
+  fill(run, pair.other, adds, 9);
   own += pair.other.status().segments.at(segment).bytes - before;
   std::vector<std::string> gone(pair.ids.begin(), pair.ids.begin() + removes);
   pair.one.forget(gone);
@@ -260,9 +266,9 @@ void actors_of(Run& run, const char* name, std::size_t actors) {
     return std::pair(spent * 1e3, octets(report));
   };
   const auto [idle_ms, idle_octets] = measured();
-  (void)fill(run, one, 100, 11);
+  fill(run, one, 100, 11);
   const auto [journal_ms, journal_octets] = measured();
-  (void)fill(run, one, 100, 12);
+  fill(run, one, 100, 12);
   one.drop_journal();
   other.drop_journal();
   const auto [compared_ms, compared_octets] = measured();
