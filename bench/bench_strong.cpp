@@ -66,7 +66,7 @@ class Voters {
           writer = std::thread([&memory, &goes_on, pause = std::chrono::microseconds(std::stol(line.substr(6)))] {
             auto next = std::chrono::steady_clock::now();
             for (std::int64_t i = 0; goes_on; ++i) {
-              memory.put("governance_meta", "written_" + memory.name(), i);
+              memory.remember({.text = memory.name() + " has written " + std::to_string(i)});
               std::this_thread::sleep_until(next += pause);
             }
           });
@@ -132,7 +132,9 @@ void read(Run& run, const std::string& name, std::size_t calls, std::size_t writ
   Spent spent;
   for (std::size_t i = 0; i < calls; ++i) {
     run.progress(name, i, calls);
-    spent.time([&](const loam::CallOptions& options) { (void)memory.value("governance_meta", "written_alpha", options); });
+    spent.time([&](const loam::CallOptions& options) {
+      (void)memory.read_strongly({"lessons_learned"}, [&] { return memory.digest("lessons_learned"); }, options);
+    });
     std::this_thread::sleep_for(std::chrono::microseconds(i * 7'919 % 20'000));  // at no certain time of a writer's
   }
   for (std::size_t i = 0; i < writers; ++i) all.say(i, "quiet");
@@ -151,8 +153,8 @@ void write(Run& run) {
   Spent eventual;
   for (std::size_t i = 0; i < calls; ++i) {
     run.progress("write", i, calls);
-    strong.time([&](const loam::CallOptions& options) { memory.put("governance_meta", "written_delta", static_cast<std::int64_t>(i), options); });
-    eventual.time([&](const loam::CallOptions&) { memory.put("governance_meta", "written_delta_alone", static_cast<std::int64_t>(i)); });
+    strong.time([&](const loam::CallOptions& options) { memory.remember({.text = "strong " + std::to_string(i)}, options); });
+    eventual.time([&](const loam::CallOptions&) { memory.remember({.text = "eventual " + std::to_string(i)}); });
   }
   strong.report(run, "strong/write");
   eventual.report(run, "strong/write_eventual");
