@@ -354,3 +354,152 @@ TEST_CASE("who is revoked stays so whatever is added, and what is added concurre
     }
   });
 }
+
+namespace {
+
+loam::Voter seat(int who, unsigned store = 1) {
+  loam::Voter made{id(who), {}};
+  made.store.bytes[0] = static_cast<std::byte>(store);
+  return made;
+}
+
+InstanceEntry entry_on_voters(int who, InstanceRole role, loam::VoterSet voters, bool sealed = false) {
+  InstanceEntry made = entry(who, role);
+  std::sort(voters.begin(), voters.end());
+  made.voters = loam::VoterChange{std::move(voters), sealed};
+  return made;
+}
+
+loam::VoterSet first_seat() { return {{id(0), {}}}; }
+
+}  // namespace
+
+TEST_CASE("the founder's first store is the first voter, in a registry with nothing in it and as long as nobody speaks of voters") {
+  loam::FederationRoot root = Book::root();
+  for (std::size_t i = 0; i < root.nonce.size(); ++i) root.nonce[i] = static_cast<std::byte>(i + 1);
+  const loam::Voter first{id(0), loam::StoreId{root.nonce}};
+  const Registry empty(root, {});
+  CHECK(empty.voters().open == std::vector<loam::VoterSet>{{first}});
+  CHECK(empty.voters().newest == loam::VoterSet{first});
+  CHECK(empty.voters().is_sealed());
+  CHECK(empty.voters() == loam::view_of(first, {}));
+  CHECK(empty.voters().id != Registry(Book::root(), {}).voters().id);
+  Book book;
+  book.write(0, 1, entry(1, InstanceRole::governor), {});
+  CHECK(Registry(root, book.log).voters() == empty.voters());
+}
+
+TEST_CASE("a governor's assignments begin a change of voters and end it, whoever they are about") {
+  Book book;
+  const Dot made = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const loam::VoterSet both{seat(0), seat(1)};
+  const Dot begun = book.write(1, 1, entry_on_voters(1, InstanceRole::governor, both), {made}, {made});
+  const auto view = book.registry().voters();
+  CHECK(view.epoch == 1);
+  CHECK(view.open.size() == 2);
+  CHECK(view.is_voter(seat(1)));
+  CHECK(view.is_voter(first_seat()[0]));
+  // Another entry of the same instance takes nothing of it back.
+  const Dot renamed = book.write(0, 1, entry(1, InstanceRole::governor, "r"), {begun}, {begun});
+  CHECK(book.registry().voters() == view);
+  const Dot sealed = book.write(0, 0, entry_on_voters(0, InstanceRole::governor, both, true), {renamed});
+  const Registry registry = book.registry();
+  CHECK(registry.voters().is_sealed());
+  CHECK(registry.voters().newest.size() == 2);
+  CHECK(registry.voters().newest == registry.voters().open.front());
+  CHECK(registry.voters().id != view.id);
+  // In pieces, in another order, it is the same.
+  auto reversed = book.log;
+  std::reverse(reversed.begin(), reversed.end());
+  CHECK(Registry(Book::root(), reversed).voters() == registry.voters());
+  const Registry half(Book::root(), {book.log[0], book.log[1]});
+  CHECK(half.voters() == view);
+  CHECK(half.with(book.log)->voters() == registry.voters());
+  CHECK(registry.is_in_force(sealed));
+}
+
+TEST_CASE("a seal counts for what its author had seen, also by way of assignments that say nothing of voters") {
+  Book book;
+  const Dot made = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot one = book.write(0, 2, entry_on_voters(2, InstanceRole::member, {seat(2)}), {made});
+  const Dot between = book.write(0, 3, entry(3, InstanceRole::member), {one});
+  book.write(1, 4, entry_on_voters(4, InstanceRole::member, {seat(4)}), {made});  // at once, and not seen
+  book.write(0, 2, entry_on_voters(2, InstanceRole::member, {seat(2)}, true), {between});
+  const auto view = book.registry().voters();
+  const std::set<loam::VoterSet> open(view.open.begin(), view.open.end());
+  CHECK(open == std::set<loam::VoterSet>{{seat(2)}, {seat(4)}});
+  CHECK(view.is_disputed);
+}
+
+TEST_CASE("what somebody says of voters who is no governor does not count") {
+  Book book;
+  const Dot member = book.write(0, 1, entry(1, InstanceRole::member), {});
+  const auto before = book.registry().voters();
+  book.write(1, 1, entry_on_voters(1, InstanceRole::governor, {seat(1)}), {member}, {member});
+  book.write(5, 5, entry_on_voters(5, InstanceRole::governor, {seat(5)}), {});  // a stranger
+  book.write(0, 2, entry_on_voters(3, InstanceRole::member, {seat(2)}), {member});  // the key of another
+  book.write(0, 2, entry_on_voters(2, InstanceRole::member, {seat(2)}), {{actor_of(6), 1}});  // rests on what is not there
+  CHECK(book.registry().voters() == before);
+}
+
+TEST_CASE("what a revocation makes void says nothing of voters") {
+  Book book;
+  const Dot made = book.write(0, 1, entry(1, InstanceRole::governor), {});
+  const Dot seen = book.write(1, 2, entry_on_voters(2, InstanceRole::member, {seat(2)}), {made});
+  const auto left = book.registry().voters();
+  CHECK(left.epoch == 1);
+  book.write(1, 3, entry_on_voters(3, InstanceRole::member, {seat(3)}), {seen});
+  CHECK(book.registry().voters().is_voter(seat(3)));
+  book.revoke(0, 1, {seen}, {seen});
+  CHECK(book.registry().voters() == left);
+  // A revocation may speak of voters itself, and stands by what its author had seen.
+  InstanceEntry revoked = entry_on_voters(1, InstanceRole::member, {seat(0)});
+  revoked.status = InstanceStatus::revoked;
+  book.write(0, 1, revoked, {seen});
+  CHECK(book.registry().voters().is_voter(seat(0)));
+}
+
+TEST_CASE("an entry of the registry never shows what its assignments say of voters") {
+  Book book;
+  const Dot made = book.write(0, 1, entry_on_voters(1, InstanceRole::governor, {seat(1)}), {});
+  book.write(0, 1, entry_on_voters(1, InstanceRole::governor, {seat(1)}, true), {made}, {made});
+  book.write(0, 2, entry_on_voters(2, InstanceRole::member, {seat(1)}), {});
+  const Registry registry = book.registry();
+  CHECK(registry.find(id(1)) == entry(1, InstanceRole::governor));
+  CHECK(registry.instances().size() == 2);
+  for (const auto& each : registry.instances()) CHECK_FALSE(each.second.voters);
+}
+
+// By the oracle's word on what is in force and who had seen what, and view_of, which is tested by itself.
+TEST_CASE("the voters are those of the assignments in force, in whatever order they came") {
+  test::forall("voters of a registry", 600, [](Gen& gen) {
+    Book book = random_book(gen, 1 + gen.index(9));
+    for (RegistryAssignment& each : book.log) {
+      if (gen.coin()) each.entry.voters = loam::VoterChange{{seat(static_cast<int>(gen.below(4)))}, gen.one_in(3)};
+    }
+    const test::RegistryOracle oracle(id(0), book.log);
+    std::vector<Dot> order;  // each after all that it has seen
+    for (const Dot& dot : oracle.all()) {
+      if (oracle.in_force(dot, oracle.all())) order.push_back(dot);
+    }
+    std::stable_sort(order.begin(), order.end(), [&](const Dot& left, const Dot& right) {
+      return oracle.seen_by(left).size() < oracle.seen_by(right).size();
+    });
+    std::vector<loam::VoterStep> steps;
+    for (const Dot& dot : order) {
+      const auto at = std::find_if(book.log.begin(), book.log.end(), [&](const auto& each) { return each.dot == dot; });
+      if (!at->entry.voters) continue;
+      loam::VoterStep step{dot, *at->entry.voters, {}};
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        if (oracle.seen_by(dot).contains(steps[i].dot)) step.seen.push_back(i);
+      }
+      steps.push_back(std::move(step));
+    }
+    loam::VoterView expected = loam::view_of(first_seat()[0], steps);
+    const Registry registry(Book::root(), gen.shuffled(book.log));
+    loam::VoterView found = registry.voters();
+    std::sort(expected.open.begin(), expected.open.end());
+    std::sort(found.open.begin(), found.open.end());
+    REQUIRE(found == expected);
+  });
+}

@@ -6,6 +6,7 @@
 #include "tests/crdt/signing.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/support/forall.hpp"
+#include "tests/support/hex.hpp"
 
 using loam::ErrorCode;
 using loam::InstanceEntry;
@@ -26,6 +27,15 @@ InstanceEntry member() {
   return made;
 }
 
+loam::VoterSet some_voters(std::size_t count) {
+  loam::VoterSet made(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    made[i].instance.bytes[0] = static_cast<std::byte>(1 + i / 2);  // two stores of one instance are two
+    made[i].store.bytes[15] = static_cast<std::byte>(1 + i);
+  }
+  return made;
+}
+
 }  // namespace
 
 TEST_CASE("an entry of the registry survives its encoding") {
@@ -40,6 +50,7 @@ TEST_CASE("an entry of the registry survives its encoding") {
       made.fence["lessons_learned"].insert({loam::ActorId{}, 1 + gen.below(100)});
       made.fence_part = static_cast<std::uint32_t>(gen.below(loam::fence_parts_max));
     }
+    if (gen.coin()) made.voters = loam::VoterChange{some_voters(1 + gen.index(loam::voters_max)), gen.coin()};
     const auto octets = loam::encode(made);
     REQUIRE(loam::decode_instance_entry(octets) == made);
   });
@@ -123,12 +134,90 @@ TEST_CASE("an entry that says what cannot be is refused") {
   CHECK(refused("endpoints", Array(17, loam::Value(""))) == ErrorCode::limit);
 }
 
+TEST_CASE("what an entry says of voters is a map of pairs in order, and of whether they are sealed") {
+  using loam::Array;
+  using loam::Bytes;
+  using loam::Map;
+  using loam::Value;
+  InstanceEntry made = member();
+  made.voters = loam::VoterChange{some_voters(3), true};
+  const Value map = loam::decode(loam::encode(made));
+  const Map& said = std::get<Map>(std::get<Map>(map.data).at("voters").data);
+  const Array all = std::get<Array>(said.at("all").data);
+  CHECK(said.size() == 2);
+  CHECK(said.at("sealed") == Value(true));
+  REQUIRE(all.size() == 3);
+  CHECK(all[1] == Value(Array{Value(loam::copy_of(made.voters->voters[1].instance.view())),
+                              Value(loam::copy_of(made.voters->voters[1].store.view()))}));
+  const auto refused = [&](const Value& voters) {
+    Value changed = map;
+    std::get<Map>(changed.data)["voters"] = voters;
+    return error_of([&] { (void)loam::decode_instance_entry(loam::encode(changed)); });
+  };
+  const auto with = [&](const Value& list) { return refused(Map{{"all", list}, {"sealed", false}}); };
+  const Value id(Bytes(16, std::byte{7}));
+  CHECK(with(all) == std::nullopt);
+  CHECK(with(Array{Value(Array{id, id})}) == std::nullopt);
+  CHECK(with(Array{}) == ErrorCode::invalid);
+  CHECK(with(Array{all[1], all[0]}) == ErrorCode::invalid);
+  CHECK(with(Array{all[0], all[2], all[1]}) == ErrorCode::invalid);
+  CHECK(with(Array{all[0], all[0]}) == ErrorCode::invalid);
+  // No pairs, or not of two ids.
+  for (const Value& each : {Value(Array{id}), Value(Array{id, id, id}), Value(Array{}), id, Value("voter"), Value(1), Value()}) {
+    CHECK(with(Array{each}) == ErrorCode::invalid);
+    CHECK(with(Array{all[0], each}) == ErrorCode::invalid);
+  }
+  for (const Value& each : {Value(Bytes(15)), Value(Bytes(17)), Value("0123456789abcdef"), Value(1), Value()}) {
+    CHECK(with(Array{Value(Array{each, id})}) == ErrorCode::invalid);
+    CHECK(with(Array{Value(Array{id, each})}) == ErrorCode::invalid);
+  }
+  // Other types, or a part of it.
+  for (const Value& each : {Value(), Value(true), Value(1), Value("all"), Value(Bytes(16)), Value(Array{}), Value(all), Value(Map{})}) {
+    CHECK(refused(each) == ErrorCode::invalid);
+  }
+  CHECK(refused(Map{{"all", all}}) == ErrorCode::invalid);
+  CHECK(refused(Map{{"sealed", true}}) == ErrorCode::invalid);
+  for (const Value& each : {Value(), Value(1), Value("true")}) {
+    CHECK(refused(Map{{"all", all}, {"sealed", each}}) == ErrorCode::invalid);
+  }
+  for (const Value& each : {Value(), Value(true), Value("all"), id, Value(Map{})}) CHECK(with(each) == ErrorCode::invalid);
+  CHECK(refused(Map{{"all", all}, {"sealed", true}, {"colour", "green"}}) == std::nullopt);  // of a later version
+}
+
+TEST_CASE("an entry may name 15 voters and no more") {
+  InstanceEntry made = member();
+  made.voters = loam::VoterChange{some_voters(15), false};
+  CHECK(loam::decode_instance_entry(loam::encode(made)) == made);
+  made.voters->voters = some_voters(16);
+  CHECK(error_of([&] { (void)loam::decode_instance_entry(loam::encode(made)); }) == ErrorCode::limit);
+}
+
+// Computed by another implementation: what was written before entries spoke of voters.
+TEST_CASE("an entry that says nothing of voters has the octets that it always had") {
+  InstanceEntry made = member();
+  made.key = {};
+  made.voter = true;
+  CHECK(loam::to_hex(loam::encode(made)) ==
+        "87"
+        "a9656e64706f696e747390"
+        "a36b6579c4200000000000000000000000000000000000000000000000000000000000000000"
+        "a46e616d65a462657461"
+        "ab7065726d697373696f6e7381af6c6573736f6e735f6c6561726e6564a172"
+        "a4726f6c65a66d656d626572"
+        "a6737461747573a6616374697665"
+        "a5766f746572c3");
+  loam::Value with_voters = loam::decode(loam::encode(made));
+  made.voters = loam::VoterChange{some_voters(1), false};
+  std::get<loam::Map>(with_voters.data)["voters"] = std::get<loam::Map>(loam::decode(loam::encode(made)).data).at("voters");
+  CHECK(loam::encode(with_voters) == loam::encode(made));  // and nothing else is changed by them
+}
+
 TEST_CASE("fields of a later version do not count, and those that must be known are waited for") {
   loam::Value map = loam::decode(loam::encode(member()));
   auto& fields = std::get<loam::Map>(map.data);
   fields["colour"] = "green";
   CHECK(loam::decode_instance_entry(loam::encode(map)) == member());
-  fields["must"] = loam::Array{loam::Value("role"), loam::Value("must")};
+  fields["must"] = loam::Array{loam::Value("role"), loam::Value("must"), loam::Value("voters")};
   CHECK(loam::decode_instance_entry(loam::encode(map)) == member());
   fields["must"] = loam::Array{loam::Value("role"), loam::Value("colour")};
   CHECK(loam::decode_instance_entry(loam::encode(map)) == std::nullopt);
