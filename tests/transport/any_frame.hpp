@@ -184,9 +184,29 @@ inline loam::Hello any_hello(Gen& gen) {
   return frame;
 }
 
+/// A question of any kind, or a withdrawal.
+inline loam::VoteFrame any_vote(Gen& gen) {
+  loam::VoteFrame frame;
+  frame.call = gen.number();
+  frame.number = gen.number();
+  frame.view = any_id<loam::VoterViewId>(gen);
+  for (std::size_t left = gen.index(4); left > 0; --left) {
+    frame.states.push_back({gen.ascii(63), any_id<loam::StateDigest>(gen)});
+  }
+  frame.dead = gen.coin();
+  if (gen.coin()) return frame;
+  frame.segment = "s" + gen.ascii(62);
+  for (std::size_t left = 1 + gen.index(3); left > 0; --left) {
+    frame.dots.insert(any_id<loam::ActorId>(gen), any_ranges(gen));
+  }
+  return frame;
+}
+
 /// A frame of any type that a peer may send.
 inline loam::Frame any_frame(Gen& gen) {
-  switch (gen.below(13)) {
+  switch (gen.below(15)) {
+    case 13: return any_vote(gen);
+    case 14: return loam::VotedFrame{gen.number(), gen.number(), static_cast<loam::Vote>(gen.below(4))};
     case 11: return loam::Proof{any_part(gen, 1).signature};
     case 12: return loam::JoinFrame{any_id<loam::ContentHash>(gen).bytes};
     case 0: return any_hello(gen);

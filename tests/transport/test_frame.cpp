@@ -117,6 +117,14 @@ TEST_CASE("names may have 63 octets and reasons 512, and no more") {
   CHECK(!decodes(loam::Hello{.name = std::string(64, 'n')}));
   CHECK(decodes(loam::StateFrame{.segment = std::string(63, 'n')}));
   CHECK(!decodes(loam::StateFrame{.segment = std::string(64, 'n')}));
+  const auto read_of = [](std::size_t octets) { return loam::VoteFrame{.states = {{std::string(octets, 'n'), {}}}}; };
+  CHECK(decodes(read_of(63)));
+  CHECK(!decodes(read_of(64)));
+  loam::VoteFrame write{.segment = std::string(63, 'n')};
+  write.dots.insert(low, loam::Range{1, 1});
+  CHECK(decodes(write));
+  write.segment += 'n';
+  CHECK(!decodes(write));
   CHECK(decodes(loam::Bye{std::string(63, 'n'), std::string(512, 'r')}));
   CHECK(!decodes(loam::Bye{std::string(64, 'n'), ""}));
   CHECK(!decodes(loam::Bye{"", std::string(513, 'r')}));
@@ -223,6 +231,58 @@ TEST_CASE("a question has sets or a sketch as its form says") {
 TEST_CASE("asking for no counters at all is malformed") {
   CHECK(error_of([] { (void)loam::decode_frame(loam::encode_frame(loam::AskFrame{})); }) ==
         ErrorCode::invalid);
+}
+
+TEST_CASE("a question names at most 256 segments") {
+  loam::VoteFrame frame;
+  for (int i = 0; i < 256; ++i) frame.states.push_back({"segment-" + std::to_string(i), {}});
+  CHECK(loam::decode_frame(loam::encode_frame(frame)) == Frame(frame));
+  frame.states.push_back({"one more", {}});
+  CHECK(error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); }) == ErrorCode::invalid);
+}
+
+TEST_CASE("a question has dots and their segment, or neither") {
+  loam::VoteFrame frame;
+  const auto code = [&] { return error_of([&] { (void)loam::decode_frame(loam::encode_frame(frame)); }); };
+  CHECK(!code());
+  frame.segment = "lessons";
+  CHECK(code() == ErrorCode::invalid);
+  frame.dots.insert(high, loam::Range{7, 9});
+  CHECK(!code());
+  frame.states.push_back({"lessons", {}});
+  CHECK(!code());
+  frame.segment.clear();
+  CHECK(code() == ErrorCode::invalid);
+}
+
+TEST_CASE("a question whose ids have another size, or whose counters are none, is malformed") {
+  loam::VoteFrame frame{.states = {{"lessons", {}}}, .segment = "lessons"};
+  frame.dots.insert(low, loam::Range{1, 3});
+  const auto part = [](Array& elements, std::size_t at) -> Array& {
+    return std::get<Array>(std::get<Array>(elements[at].data)[0].data);
+  };
+  CHECK(!changed(frame, [](Array&) {}));
+  for (const std::size_t size : {0U, 15U, 17U, 32U}) {
+    CHECK(changed(frame, [&](Array& elements) { elements[3] = Value(Bytes(size)); }) == ErrorCode::invalid);
+    CHECK(changed(frame, [&](Array& elements) { part(elements, 4)[1] = Value(Bytes(size)); }) == ErrorCode::invalid);
+    CHECK(changed(frame, [&](Array& elements) { part(elements, 6)[0] = Value(Bytes(size)); }) == ErrorCode::invalid);
+  }
+  CHECK(changed(frame, [&](Array& elements) { part(elements, 6)[1] = octets_of({}); }) == ErrorCode::invalid);
+  CHECK(changed(frame, [&](Array& elements) { part(elements, 4).pop_back(); }) == ErrorCode::invalid);
+  CHECK(changed(frame, [&](Array& elements) { part(elements, 6).pop_back(); }) == ErrorCode::invalid);
+  for (const std::size_t at : {1U, 2U, 3U, 4U, 5U, 6U, 7U}) {
+    CAPTURE(at);
+    CHECK(changed(frame, [&](Array& elements) { elements[at] = Value(1.5); }) == ErrorCode::invalid);
+  }
+}
+
+TEST_CASE("an answer is one of four, and no other") {
+  const loam::VotedFrame frame{7, 2, loam::Vote::no_voter};
+  const auto with = [&](std::uint64_t vote) { return changed(frame, [&](Array& elements) { elements[3] = Value(vote); }); };
+  for (const std::uint64_t vote : {0U, 1U, 2U, 3U}) CHECK(!with(vote));
+  for (const std::uint64_t vote : {std::uint64_t{4}, std::uint64_t{255}, std::uint64_t{256}, ~std::uint64_t{0}}) {
+    CHECK(with(vote) == ErrorCode::invalid);
+  }
 }
 
 TEST_CASE("a live set travels as a bitmap where that is smaller, and in no other form") {

@@ -64,6 +64,19 @@ TEST_CASE("a peer that speaks newer versions and this one is welcome") {
   CHECK(test::only<loam::Close>(script.receive(hello)).empty());
 }
 
+TEST_CASE("the oldest version that is understood is welcome, and one before it is told so") {
+  for (const std::uint64_t version : {loam::wire_version_min, loam::wire_version_min - 1}) {
+    Script script;
+    script.connected();
+    loam::Hello hello = script.other_hello();
+    hello.version_min = 1;
+    hello.version_max = version;
+    const auto actions = script.receive(hello);
+    if (version == loam::wire_version_min) CHECK(test::only<loam::Close>(actions).empty());
+    if (version < loam::wire_version_min) CHECK(end_of(actions) == "1002 incompatible");
+  }
+}
+
 TEST_CASE("a peer of another federation is not trusted, and hears nothing of ours") {
   Script script(Role::listener);
   script.connected();
@@ -107,6 +120,8 @@ TEST_CASE("whatever comes before a hello ends the conversation") {
                                         loam::LiveFrame{},
                                         loam::DeadFrame{},
                                         loam::AckFrame{},
+                                        loam::VoteFrame{},
+                                        loam::VotedFrame{},
                                         loam::AskFrame{.selected = loam::RangeSet({1, 1})}};
   for (const loam::Frame& frame : frames) {
     CAPTURE(frame.index());
