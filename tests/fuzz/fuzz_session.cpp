@@ -15,6 +15,22 @@ using test::operator""s;
 
 constexpr int events_max = 128;
 
+/// Votes by what the store in memory has: so an answer may become another one when something is committed.
+class MemoryVoting final : public loam::Voting {
+ public:
+  explicit MemoryVoting(const Peer& peer) : peer_(peer) {}
+
+  loam::Vote vote(const loam::VoteFrame& question) const override {
+    test::require(!question.is_withdrawal(), "a withdrawal is voted on");
+    std::uint64_t records = question.number;
+    for (const std::string& segment : peer_.segments()) records += peer_.store(segment).live().size();
+    return static_cast<loam::Vote>(records % 4);
+  }
+
+ private:
+  const Peer& peer_;
+};
+
 /// Two peers with something to add, to remove and to ask on both sides.
 struct Peers {
   Peer own{1, 1, test::two_segments};
@@ -106,6 +122,7 @@ class Conversation {
     config.once = gen_.one_in(4);
     config.hello = Net::hello_of(own_, manner_.dials ? 0 : 1);
     config.limits = manner_.limits();
+    config.voting = &voting_;
     return loam::Session(std::move(config), own_);
   }
 
@@ -117,7 +134,7 @@ class Conversation {
         own_.add("lessons", "more " + std::to_string(now_.count()));
         return perform(session_.changed(now_));
       case 3: return hear(changed(gen_.pick(frames_)));
-      case 4: return hear(loam::encode_frame(near(test::any_frame(gen_))));
+      case 4: return hear_or_ask(near(test::any_frame(gen_)));
       case 5: return hear(gen_.pick(frames_));
       default: return hear_next();
     }
@@ -127,12 +144,20 @@ class Conversation {
     if (next_ < frames_.size()) hear(frames_[next_++]);
   }
 
-  /// The frame about a segment and an actor that exist.
+  /// Some questions are our own.
+  void hear_or_ask(const loam::Frame& frame) {
+    const auto* question = std::get_if<loam::VoteFrame>(&frame);
+    if (question != nullptr && question->call % 4 == 0) return perform(session_.ask(*question, now_));
+    hear(loam::encode_frame(frame));
+  }
+
+  /// The frame about a segment and an actor that exist, and of one of few calls.
   loam::Frame near(loam::Frame frame) {
     std::visit(
         [&](auto& item) {
           if constexpr (requires { item.index; }) item.index = gen_.below(3);
           if constexpr (requires { item.actor; }) item.actor = test::actor_of(1, 1);
+          if constexpr (requires { item.call; }) item.call %= 128;
         },
         frame);
     return frame;
@@ -180,6 +205,7 @@ class Conversation {
 
   Gen& gen_;
   Peer own_;
+  MemoryVoting voting_{own_};
   Manner manner_;
   const std::vector<loam::Bytes>& frames_;
   loam::Session session_;
