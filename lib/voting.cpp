@@ -40,10 +40,12 @@ VoteMoment StoreVoting::look(const VoteFrame& question) const {
     if (!registry) return moment;
     moment.view = registry->voters().id;
     moment.has_vote = has_vote(registry->voters(), voter_of(store_));
+    std::vector<SaidDigest> states;
     for (const SaidDigest& said : question.states) {
       const auto number = number_of(store_, said.segment);
-      if (number) moment.states.push_back({said.segment, digest_of(reader.segment(*number).state.roots)});
+      if (number) states.push_back({said.segment, digest_of(reader.segment(*number).state.roots)});
     }
+    moment.states = all_of(states);
     moment.covers = covers(store_, reader, question);
     return moment;
   });

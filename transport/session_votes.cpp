@@ -6,8 +6,10 @@
 namespace loam {
 namespace {
 
-// Most calls of one peer that are remembered.
+// Most calls of one peer that are remembered, and octets of a question of one of these: enough for the states of all
+// segments.
 constexpr std::size_t asked_max = 16;
+constexpr std::size_t asked_octets_max = std::size_t{64} << 10;
 
 }  // namespace
 
@@ -29,6 +31,10 @@ void Session::Impl::on(const VoteFrame& frame) {
   }
   auto moment = moment_of(frame);
   if (!moment) return answer(frame, config_.voting == nullptr ? Vote::no_voter : Vote::not_yet);
+  if (message_octets_ > asked_octets_max) {
+    asked_.erase(frame.call);
+    return answer(frame, vote_of(frame, *moment));
+  }
   if (!asked_.contains(frame.call) && asked_.size() == asked_max) asked_.erase(asked_.begin());  // it asks again if it has to know
   answer(frame, asked_[frame.call].ask(frame, std::move(*moment)));
 }

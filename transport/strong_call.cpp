@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crdt/hash.hpp"
 #include "planted.hpp"
 
 namespace loam {
@@ -24,22 +25,36 @@ Voter seat_of(const VoterView& view, const Voter& voter) {
 // Moments of a call that are remembered. Of more commits within one round trip some are not.
 constexpr std::size_t moments_max = 32;
 
+Vote vote_at(const VoterViewId& view, const StateDigest& states, const VoteMoment& moment) {
+  if (moment.view != view && !planted(Bug::epoch_ignored)) return Vote::other_voters;
+  if (!moment.has_vote) return Vote::no_voter;
+  return moment.states == states && moment.covers ? Vote::yes : Vote::not_yet;
+}
+
 }  // namespace
 
 bool has_vote(const VoterView& view, const Voter& self) {
   return view.is_voter(planted(Bug::vote_after_loss) ? seat_of(view, self) : self);
 }
 
-Vote vote_of(const VoteFrame& question, const VoteMoment& moment) {
-  if (moment.view != question.view && !planted(Bug::epoch_ignored)) return Vote::other_voters;
-  if (!moment.has_vote) return Vote::no_voter;
-  return moment.states == question.states && moment.covers ? Vote::yes : Vote::not_yet;
+StateDigest all_of(const std::vector<SaidDigest>& states) {
+  Bytes octets;
+  for (const SaidDigest& said : states) {
+    octets.push_back(static_cast<std::byte>(said.segment.size()));  // a name has 63 octets at most
+    const BytesView name = bytes_of(said.segment);
+    octets.insert(octets.end(), name.begin(), name.end());
+    octets.insert(octets.end(), said.digest.bytes.begin(), said.digest.bytes.end());
+  }
+  return {hash128("loam voted states 1", {octets})};
 }
+
+Vote vote_of(const VoteFrame& question, const VoteMoment& moment) { return vote_at(question.view, all_of(question.states), moment); }
 
 Vote VoteAnswers::ask(const VoteFrame& question, VoteMoment moment) {
   // What is remembered is of the same segments and dots, unless the caller is confused.
   if (question.segment != question_.segment || question.dots != question_.dots) moments_.clear();
   question_ = question;
+  asked_states_ = all_of(question.states);
   remember(std::move(moment));
   return answered_ = answer();
 }
@@ -58,9 +73,10 @@ void VoteAnswers::remember(VoteMoment moment) {
 }
 
 Vote VoteAnswers::answer() const {
+  const auto at = [&](const VoteMoment& moment) { return vote_at(question_.view, asked_states_, moment); };
   const bool was_so = std::any_of(moments_.begin(), moments_.end(),
-                                  [&](const VoteMoment& each) { return vote_of(question_, each) == Vote::yes; });
-  return was_so ? Vote::yes : vote_of(question_, moments_.back());
+                                  [&](const VoteMoment& each) { return at(each) == Vote::yes; });
+  return was_so ? Vote::yes : at(moments_.back());
 }
 
 std::optional<VoteFrame> StrongCall::refreshed(StrongState state) {

@@ -91,11 +91,14 @@ class StrongCall {
 struct VoteMoment {
   VoterViewId view;
   bool has_vote = false;
-  std::vector<SaidDigest> states;  ///< of the segments that the call reads
-  bool covers = false;             ///< the dots of a write; true of a read
+  StateDigest states;   ///< all_of those of the segments that the call reads
+  bool covers = false;  ///< the dots of a write; true of a read
 
   bool operator==(const VoteMoment&) const = default;
 };
+
+/// These states in one.
+StateDigest all_of(const std::vector<SaidDigest>& states);
 
 /// Whether a store that knows the voters so has a vote.
 bool has_vote(const VoterView& view, const Voter& self);
@@ -120,6 +123,7 @@ class VoteAnswers {
   Vote answer() const;
 
   VoteFrame question_;
+  StateDigest asked_states_;
   std::vector<VoteMoment> moments_;  ///< the newest last
   Vote answered_ = Vote::not_yet;
 };

@@ -311,10 +311,9 @@ class StrongModel {
     Held held = at.durable;
     if (loam::planted(loam::Bug::vote_before_durable)) held.join(at.coming);
     const VoterView known = view(held.steps);
-    loam::VoteMoment moment{known.id, loam::has_vote(known, at.self), {}, true};
-    for (const loam::SaidDigest& said : question.states) {
-      moment.states.push_back({said.segment, digest(said.segment[0] - 'a', held)});
-    }
+    std::vector<loam::SaidDigest> states;
+    for (const loam::SaidDigest& said : question.states) states.push_back({said.segment, digest(said.segment[0] - 'a', held)});
+    loam::VoteMoment moment{known.id, loam::has_vote(known, at.self), loam::all_of(states), true};
     if (loam::planted(loam::Bug::vote_without_dots)) return moment;
     for (const auto& [actor, counters] : question.dots) {
       const auto& [segment, bit] = dots_.at(Dot{actor, counters.highest()});

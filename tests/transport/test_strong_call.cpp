@@ -335,6 +335,24 @@ VoteFrame read_question(std::uint64_t call, std::uint64_t number, const std::str
   return {.call = call, .number = number, .states = {{segment, digest(1)}}};
 }
 
+// With so many octets on the wire.
+VoteFrame question_of(std::size_t octets) {
+  VoteFrame question{.call = 7, .number = 1, .states = {}, .segment = "s"};
+  loam::ActorId actor;
+  const auto more = [&] {
+    for (std::byte& each : actor.bytes) {
+      each = static_cast<std::byte>(std::to_integer<unsigned>(each) + 1);
+      if (each != std::byte{}) break;
+    }
+    question.dots.insert(actor, loam::Range{1, 1});
+  };
+  for (std::size_t left = octets / 24; left > 0; --left) more();
+  while (loam::encode_frame(question).size() + 30 < octets) more();
+  while (loam::encode_frame(question).size() < octets) question.segment += 's';
+  REQUIRE(loam::encode_frame(question).size() == octets);
+  return question;
+}
+
 using Answers = std::vector<VotedFrame>;
 
 }  // namespace
@@ -410,6 +428,19 @@ TEST_CASE("at most 64 questions of a peer wait, and each is answered when it com
   CHECK(answers.size() == 64);
   // The one that was let go of may be asked again.
   CHECK(booth.hears(read_question(1, 1)) == Answers{{1, 1, Vote::yes}});
+}
+
+// Or a peer could have us keep, and look at after each commit, far more than it sends at once.
+TEST_CASE("a question of up to 64 KiB waits, and a larger one is answered once") {
+  constexpr std::size_t waiting_max = std::size_t{64} << 10;
+  for (const std::size_t octets : {waiting_max, waiting_max + 1}) {
+    StubVoting voting;
+    Booth booth(&voting);
+    CHECK(booth.hears(question_of(octets)) == Answers{{7, 1, Vote::not_yet}});
+    voting.answer = Vote::yes;
+    CHECK(booth.changed().size() == (octets == waiting_max ? 1 : 0));
+    CHECK(booth.hears(question_of(octets)) == Answers{{7, 1, Vote::yes}});
+  }
 }
 
 TEST_CASE("a session tells its driver what a peer has answered, whatever that is about") {
