@@ -20,11 +20,11 @@ class MemoryVoting final : public loam::Voting {
  public:
   explicit MemoryVoting(const Peer& peer) : peer_(peer) {}
 
-  loam::Vote vote(const loam::VoteFrame& question) const override {
+  loam::VoteMoment look(const loam::VoteFrame& question) const override {
     test::require(!question.is_withdrawal(), "a withdrawal is voted on");
     std::uint64_t records = question.number;
     for (const std::string& segment : peer_.segments()) records += peer_.store(segment).live().size();
-    return static_cast<loam::Vote>(records % 4);
+    return {question.view, records % 4 != 0, loam::all_of(records % 4 == 1 ? question.states : std::vector<loam::SaidDigest>()), records % 4 != 2};
   }
 
  private:
