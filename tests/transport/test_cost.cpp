@@ -215,7 +215,7 @@ TEST_CASE(
 
 TEST_CASE("what a session keeps once it has compared does not depend on how many actors there are") {
   std::array<std::array<std::size_t, 2>, 2> kept{};  // by actors, by side
-  for (const std::size_t many : {0, 1}) {
+  for (const std::size_t many : {0U, 1U}) {
     Peer left = cost_peer(1);
     for (unsigned i = 0; i < (many == 0 ? 10U : 1'000U); ++i) {
       left.become({loam::hash128("test kept", {loam::bytes_of(std::to_string(i))})});
@@ -238,7 +238,7 @@ TEST_CASE("what a session keeps once it has compared does not depend on how many
     }
     net.cut(link);
   }
-  for (const std::size_t side : {0, 1}) {
+  for (const std::size_t side : {0U, 1U}) {
     CAPTURE(kept[0][side]);
     CAPTURE(kept[1][side]);
     CHECK(kept[1][side] < kept[0][side] + 1'000);
