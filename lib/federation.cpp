@@ -48,7 +48,7 @@ Federation::Impl::~Impl() {
     const auto link = rounds_.begin()->first;
     end_round(link, "the memory was closed");
   }
-  while (!strongs_.empty()) end_strong(strongs_.begin()->first, StrongEnd::timed_out);
+  while (!strongs_.empty()) end_strong(strongs_.begin()->first, StrongEnd::closed);
   core_.queue.flush();  // what `done` callbacks would touch must not outlive this object
 }
 

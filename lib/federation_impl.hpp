@@ -102,7 +102,7 @@ class Federation::Impl final : public LinkHost {
                                                       const SessionReport& report) const;
 
   // Strong calls.
-  enum class StrongEnd { done, timed_out, failed };
+  enum class StrongEnd { done, timed_out, failed, closed };
   void dial_voters(const std::vector<std::string>& given);
   void ask_voters(const StrongCall& call, const VoteFrame& question);
   std::set<Voter> reached() const;

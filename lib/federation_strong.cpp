@@ -204,8 +204,12 @@ void Federation::Impl::end_strong(std::uint64_t id, StrongEnd end) {
     const auto value = strong->values.find(*strong->call.decided());
     if (value != strong->values.end()) outcome.value = std::move(value->second);
   }
-  if (end != StrongEnd::done) outcome.report.error = why_not(outcome.report, strong->view);
-  if (strong->call.question()) ask_voters(strong->call, strong->call.withdrawal());
+  if (end == StrongEnd::closed) {
+    outcome.report.error = "the memory was closed";
+  } else if (end != StrongEnd::done) {
+    outcome.report.error = why_not(outcome.report, strong->view);
+  }
+  if (strong->call.question() && end != StrongEnd::closed) ask_voters(strong->call, strong->call.withdrawal());
   strong->promise.set_value(std::move(outcome));
 }
 
