@@ -59,15 +59,16 @@ std::future<StrongOutcome> Federation::Impl::strong(StrongRequest request) {
   return future;
 }
 
-// Those that are voters and say where they listen, and those whom nobody knows yet.
+// Those voters that are not linked yet and say where they listen, and whoever is behind the other endpoints.
 void Federation::Impl::dial_voters(const std::vector<std::string>& given) {
   std::vector<std::string> endpoints = core_.config.endpoints;
   endpoints.insert(endpoints.end(), given.begin(), given.end());
   if (const auto registry = core_.shared.registry()) {
+    const auto linked = reached();
     for (const VoterSet& set : registry->voters().open) {
       for (const Voter& voter : set) {
         const auto entry = registry->find(voter.instance);
-        if (!entry || voter.instance == core_.identity.id || entry->status != InstanceStatus::active) continue;
+        if (!entry || linked.contains(voter) || entry->status != InstanceStatus::active) continue;
         endpoints.insert(endpoints.end(), entry->endpoints.begin(), entry->endpoints.end());
       }
     }
