@@ -1,5 +1,6 @@
 """verify and doctor: what they say of sound and of damaged stores, and what they repair."""
 import glob
+import json
 import os
 import unittest
 
@@ -184,6 +185,24 @@ class Stores(DoctorCase):
         self.assertEqual(self.ok("import", lines)["written"], 2)
         self.assertEqual(set(self.texts()), {"shared one", "private one"})
         self.assertEqual(self.ok("show", "governance_meta", "key")["value"], 1)
+
+    def test_of_a_damaged_store_no_rule_is_offered_that_lifts(self):
+        """Who imports it would be its author, and may have rights that whoever wrote it had not."""
+        rules = [{"id": "stop", "effect": "deny", "actions": ["deploy"]}, {"id": "free", "effect": "allow", "actions": ["push"]},
+                 {"id": "tell", "effect": "notify", "actions": ["read"]}, {"id": "ask", "effect": "require_approval"},
+                 {"id": "once_free", "effect": "allow", "actions": ["build"]}]
+        self.ok("rules", "set", "-", stdin=json.dumps(rules))
+        self.ok("rules", "set", "-", stdin=json.dumps({**rules[4], "effect": "deny"}))
+
+        def change(octets):
+            for at in (0, PAGE):
+                octets[at + 16 + 24 + 48 + 8] ^= 1
+        self.damage("shared", change)
+        self.states(0, "--fix")
+        lines = os.path.join(self.aside("shared"), "salvage.jsonl")
+        self.ok("import", lines)
+        kept = {item["id"]: item["rule"]["effect"] for item in self.ok("rules", "list")["items"]}
+        self.assertEqual(kept, {"stop": "deny", "ask": "require_approval", "once_free": "deny"})
 
     def test_a_damaged_private_store_is_set_aside_and_its_records_can_be_imported(self):
         self.ok("put", "session_context", "key", "2")
