@@ -152,7 +152,7 @@ class Session {
   std::vector<Action> admitted(const std::optional<std::string>& refusal, Time now);
 
   /// Asks for the vote of the peer's store. The driver hears `Voted`, once or more often, or nothing; nothing of a peer that
-  /// has not been let in yet, or knows no votes.
+  /// has not been let in yet, knows no votes, or may not read a segment of the question: it does not even hear that.
   std::vector<Action> ask(const VoteFrame& question, Time now);
 
   std::vector<Action> woke(Time now);

@@ -49,6 +49,7 @@ void Session::Impl::on(const DeltaFrame& frame) {
     acknowledge(exchange);
   }
   exchange.follower().received(frame, message_octets_, out_);
+  if (planted(Bug::vote_before_durable)) answer_again();
 }
 
 void Session::Impl::on(const DeadFrame& frame) {

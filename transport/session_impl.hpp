@@ -118,6 +118,8 @@ class Session::Impl {
   void on(const VotedFrame& frame);
   void answer(const VoteFrame& question, Vote vote);
   void answer_again();
+  bool is_coming(const std::string& segment) const;
+  bool may_read(const VoteFrame& question) const;
   std::optional<VoteMoment> moment_of(const VoteFrame& question) const;
 
   void require_hello() const;

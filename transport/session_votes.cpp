@@ -14,7 +14,7 @@ constexpr std::size_t asked_octets_max = std::size_t{64} << 10;
 }  // namespace
 
 void Session::Impl::ask(const VoteFrame& question) {
-  if (!report_.peer || report_.peer->version_max < wire::votes_since) return;
+  if (!report_.peer || report_.peer->version_max < wire::votes_since || !may_read(question)) return;
   send_request(question);
 }
 
@@ -52,17 +52,33 @@ void Session::Impl::answer_again() {
   }
 }
 
-// Who may not read a segment does not hear how it stands. The registry is for everybody who is let in.
-std::optional<VoteMoment> Session::Impl::moment_of(const VoteFrame& question) const {
-  if (config_.voting == nullptr) return std::nullopt;
+// Whether something for it has come that is not stored yet.
+bool Session::Impl::is_coming(const std::string& segment) const {
+  return std::any_of(exchanges_.begin(), exchanges_.end(), [&](const Exchange& each) {
+    return each.segment() == segment && each.follower().has_unfinished();
+  });
+}
+
+// Who may not read a segment hears nothing of how it stands, neither by a question nor by an answer. The registry is for
+// everybody who is let in.
+bool Session::Impl::may_read(const VoteFrame& question) const {
   const auto is_readable = [&](const std::string& segment) {
     return config_.gate == nullptr || segment == source_.segments().front() ||
            config_.gate->may_read(report_.peer->instance, segment);
   };
-  const bool may_ask = (question.segment.empty() || is_readable(question.segment)) &&
-                       std::all_of(question.states.begin(), question.states.end(),
-                                   [&](const SaidDigest& said) { return is_readable(said.segment); });
-  return may_ask ? std::optional(config_.voting->look(question)) : std::nullopt;
+  return (question.segment.empty() || is_readable(question.segment)) &&
+         std::all_of(question.states.begin(), question.states.end(),
+                     [&](const SaidDigest& said) { return is_readable(said.segment); });
+}
+
+std::optional<VoteMoment> Session::Impl::moment_of(const VoteFrame& question) const {
+  if (config_.voting == nullptr || !may_read(question)) return std::nullopt;
+  if (planted(Bug::vote_before_durable) && is_coming(question.segment)) {
+    VoteFrame without_dots = question;
+    without_dots.dots = {};
+    return config_.voting->look(without_dots);
+  }
+  return config_.voting->look(question);
 }
 
 }  // namespace loam

@@ -94,6 +94,10 @@ std::optional<VoteFrame> StrongCall::refreshed(StrongState state) {
   return question_;
 }
 
+bool StrongCall::is_asked(const Voter& peer) const noexcept {
+  return question_ && has_vote(attempts_.rbegin()->second.state.view, peer);
+}
+
 void StrongCall::answered(const Voter& from, const VotedFrame& vote) {
   const auto at = attempts_.find(vote.number);
   if (at == attempts_.end()) return;

@@ -47,7 +47,7 @@ class StrongCall {
   VoteFrame withdrawal() const { return {.call = id_, .number = number_ + 1}; }
 
   /// Whether that peer's word counts in the last question.
-  bool is_asked(const Voter& peer) const noexcept { return question_ && attempts_.rbegin()->second.state.view.is_voter(peer); }
+  bool is_asked(const Voter& peer) const noexcept;
 
   void answered(const Voter& from, const VotedFrame& vote);
 

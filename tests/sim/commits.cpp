@@ -221,6 +221,7 @@ void World::accept(Replica& replica, Judgement& judgement, bool is_told) {
     if (claim != judgement.stored.claims.end()) claims_.insert(*claim);
     honest_authors_.emplace(write.first.actor, replica.instance);
     note_written(truth, segment, write.first, write.second);
+    note_strong(segment, write.first, write.second);
     if (is_told) truth.acknowledged.insert({write.first, content_hash(write.second)});
   }
   for (const auto& [segment, dot] : judgement.removed) truth_[segment].removed.insert(dot);

@@ -107,6 +107,7 @@ void World::restore(Replica& replica, Gen& gen, bool in_place) {
     }
   }
   const StoreId before = replica.id;
+  if (!in_place && had_vote(replica, before)) trace_.met("a voter lost its store");
   const auto journals = replica.journals;
   const auto write = in_place ? overwrite : replace;
   write(shared_path(replica), chosen.shared_file);

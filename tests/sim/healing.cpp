@@ -78,6 +78,7 @@ void World::heal() {
   calm_down(gen);
   if (has_trust()) reconcile_rights(gen);
   heal_once(gen);
+  if (is_strong()) return finish_strongly(gen);
   if (twins_.empty()) return;
   write_as_twins(gen);
   heal_once(gen);
@@ -110,6 +111,9 @@ void World::calm_down(Gen& gen) {
     if (has_stopped) end_all(*replica);
     if (scenario_.setup.small_maps) replica->config.map_octets_max = roomy_octets;
     if (replica->processes.empty()) (void)reopened(*replica);
+    for (const auto& process : replica->processes) {
+      for (auto& each : process->calls) each.second.seals = false;  // nobody writes while it is seen whether all agree
+    }
   }
   std::erase_if(links_, [](const auto&) { return true; });
   // The hostile one is known by now, and nobody talks to it any more.

@@ -79,6 +79,7 @@ Link* World::connect(std::size_t edge, Gen& gen, bool is_once) {
       config.hello.key = process.replica.key.public_key();
       config.gate = &*process.gate;
     }
+    if (is_strong()) config.voting = &process.voting;
     end.session = std::make_unique<Session>(std::move(config), process.source);
   }
   for (int side = 0; side < 2; ++side) {
@@ -122,6 +123,8 @@ void World::perform(Link& link, int side, std::vector<Action> actions) {
       hold(end, *removal);
     } else if (const auto* alarm = std::get_if<Alarm>(&action)) {
       check_alarm(*replicas_[end.replica], alarm->text);
+    } else if (const auto* answer = std::get_if<Voted>(&action)) {
+      if (is_strong()) voted(end, answer->vote);
     } else {
       end.close = std::get<Close>(action);
       trace_.line("r" + std::to_string(end.replica) +
@@ -228,6 +231,7 @@ bool World::deliver(Link& link, int side) {
   }
   const bool is_damaged = end.was_truncated;
   perform(link, side, end.session->received(frame, now_));
+  ask_peer(link, side);
   if (link.is_skewed) check_skewed(link, side, frame);
   if (is_damaged) {
     // A hostile side may have sent another frame in its place.
@@ -256,6 +260,7 @@ void World::tell_changed(Process& process) {
       }
     }
   }
+  refresh_calls(process);
 }
 
 // Frames arrive faster than the disk takes them: several parts of one stream wait together.

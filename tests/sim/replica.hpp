@@ -11,8 +11,10 @@
 #include "lib/committer.hpp"
 #include "lib/registry_gate.hpp"
 #include "lib/store_source.hpp"
+#include "lib/voting.hpp"
 #include "lib/write_plan.hpp"
 #include "tests/sim/model.hpp"
+#include "tests/sim/strong.hpp"
 
 namespace loam::sim {
 
@@ -65,6 +67,7 @@ struct Replica {
   InstanceId instance;
   SigningKey key;                      ///< none: nothing is signed
   std::optional<FederationRoot> root;  ///< absent: nobody's rights are asked
+  std::optional<StoreId> first_store;  ///< the id of its store when that is made; absent: any
   std::unique_ptr<SegmentTable> table;
   Config config;
   bool is_hostile = false;
@@ -95,7 +98,8 @@ struct Process {
         number(session),
         now_ms(std::move(clock)),
         shared(owner.dir + "/shared", *owner.table, owner.config, owner.instance,
-               StoreIdentity{owner.name(), owner.root ? federation_of(*owner.root) : federation_id(), owner.root},
+               StoreIdentity{owner.name(), owner.root ? federation_of(*owner.root) : federation_id(), owner.root,
+                             owner.first_store},
                owner.key),
         priv(owner.dir + "/private", *owner.table, owner.config),
         source(shared),
@@ -117,6 +121,7 @@ struct Process {
   PrivateStore priv;
   StoreSource source;
   std::optional<RegistryGate> gate;
+  StoreVoting voting{shared};
   WriteStores stores;
   Committer committer;
   Refusals refusals;
@@ -129,6 +134,8 @@ struct Process {
   bool may_have_renewed = false;  ///< since its last write, jobs that were undone heard of a clone
   std::uint64_t seen = 0;               ///< the last transaction that its sessions were told of
   bool has_committed = false;
+  std::map<std::uint64_t, RunningCall> calls;
+  std::uint64_t calls_made = 0;
 };
 
 /// The private environment of a process, read back.

@@ -52,9 +52,12 @@ void World::found_federation() {
     InstanceEntry entry = entry_of(*replica);
     entry.role = replica->index == 0 || gen.one_in(4) ? InstanceRole::governor : InstanceRole::member;
     if (replica->index > 0) entry.permissions = some_permissions(gen);
+    if (may_vote(*replica)) entry.permissions = entry_of(*replica).permissions;
+    if (changes_voters(*replica)) entry.role = InstanceRole::governor;
     assign(founder, replica->instance, entry);
   }
   while (!founder.queue.empty() && !trace_.has_failed()) commit(founder, 100, Fate::normal, gen);
+  if (is_strong()) found_voters(founder, gen);
   const auto edges = edges_;
   lies_ = false;
   for (std::size_t i = 1; i < replicas_.size(); ++i) {
@@ -112,7 +115,8 @@ void World::change_rights(Step step, Gen& gen) {
   std::vector<Replica*> subjects;
   for (const auto& replica : replicas_) {
     if (is_governor(*replica)) governors.push_back(replica.get());
-    if (replica->instance != replicas_[0]->instance) subjects.push_back(replica.get());
+    const bool is_kept = changes_voters(*replica) || (may_vote(*replica) && step != Step::grant);
+    if (replica->instance != replicas_[0]->instance && !is_kept) subjects.push_back(replica.get());
   }
   if (governors.empty() || subjects.empty()) return;
   Replica& author = gen.one_in(6) ? *gen.pick(replicas_) : *gen.pick(governors);

@@ -60,6 +60,12 @@ constexpr std::array<StepKind, step_kinds> kinds{{
     {"grant", 30, false},
     {"suspend", 10, false},
     {"revoke", 6, false},
+    {"strong_write", 0, false},  // these come in between (with_strong_events)
+    {"strong_read", 0, false},
+    {"change_voters", 0, false},
+    {"seal_voters", 0, false},
+    {"ask_again", 0, false},
+    {"forget", 0, false},
 }};
 
 Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
@@ -85,8 +91,12 @@ Setup setup_of(std::uint64_t seed, Gen& gen, const Switches& switches) {
   force("fuse", setup.fuse);
   force("skew", setup.skew);
   force("trust", setup.trust);
+  force("strong", setup.strong);
+  setup.trust = setup.trust || setup.strong;
   if (setup.trust) setup.hostile = more.coin() && switches.hostile;
   force("hostile", setup.hostile);
+  // Copies that keep what their original had said by its store break the rule that no store forgets what it has voted for.
+  if (setup.strong) setup.twins = false;
   return setup;
 }
 
@@ -114,6 +124,24 @@ std::array<unsigned, step_kinds> weights_of(Gen& gen, const Setup& setup,
     if (!setup.trust) at(step) = 0;
   }
   return weights;
+}
+
+// Strong calls among the events of a run, and what they need: links, and time. All choices are made apart from the others'.
+std::vector<Event> with_strong_events(std::uint64_t seed, const std::vector<Event>& events) {
+  static const std::vector<Step> steps{
+      Step::strong_write, Step::strong_write, Step::strong_write, Step::strong_write, Step::strong_read,   Step::strong_read,
+      Step::strong_read,  Step::strong_read,  Step::strong_read,  Step::ask_again,    Step::change_voters, Step::seal_voters,
+      Step::seal_voters,  Step::forget,       Step::change_voters, Step::connect,      Step::connect,      Step::connect,      Step::travel,        Step::travel,
+      Step::travel,       Step::travel,       Step::settle,       Step::settle};
+  Gen gen(mixed(seed, 9));
+  const std::uint64_t rare = gen.between(1, 3);
+  std::vector<Event> all;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const bool keeps_ids = events[i].step == Step::restore_in_place || events[i].step == Step::clone;
+    if (!keeps_ids) all.push_back(events[i]);
+    if (gen.one_in(rare)) all.push_back({gen.pick(steps), mixed(seed, 100'000 + i)});
+  }
+  return all;
 }
 
 std::vector<std::string> parts_of(const std::string& text) {
@@ -171,6 +199,7 @@ Scenario scenario_of(std::uint64_t seed, const Switches& switches) {
     while (at >= weights[kind]) at -= weights[kind++];
     scenario.events.push_back({static_cast<Step>(kind), mixed(seed, 1'000 + i)});
   }
+  if (scenario.setup.strong) scenario.events = with_strong_events(seed, scenario.events);
   return scenario;
 }
 
@@ -208,7 +237,8 @@ Scenario selected(const Scenario& whole, const Selection& selection) {
   if (is_off("twins")) setup.twins = false;
   if (is_off("fuse")) setup.fuse = false;
   if (is_off("skew")) setup.skew = false;
-  if (is_off("trust")) setup.trust = false;
+  if (is_off("trust")) setup.trust = setup.strong = false;
+  if (is_off("strong")) setup.strong = false;
   if (!selection.kept) return part;
   part.events.clear();
   for (const std::size_t number : *selection.kept) {

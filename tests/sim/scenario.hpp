@@ -53,8 +53,14 @@ enum class Step : std::uint8_t {
   grant,
   suspend,
   revoke,
+  strong_write,
+  strong_read,
+  change_voters,
+  seal_voters,
+  ask_again,
+  forget,
 };
-inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::revoke) + 1;
+inline constexpr std::size_t step_kinds = static_cast<std::size_t>(Step::forget) + 1;
 
 const char* step_name(Step step) noexcept;
 
@@ -84,6 +90,7 @@ struct Setup {
   bool fuse = false;   ///< hardly any removal is believed that only silence tells
   bool twins = false;  ///< clones of running processes, which go on under the same actor
   bool trust = false;  ///< a federation with a registry: everything is signed, and rights change
+  bool strong = false;  ///< with trust: voters, who change, and strong reads and writes by majorities of them
 };
 
 /// A whole run, made from its seed.
@@ -105,7 +112,7 @@ struct Switches {
 };
 
 /// From ALLOW=false_claims of the environment: what a federation without signatures does not stand; and from
-/// FORCE=hostile,fuse,skew,twins,trust: what every run has.
+/// FORCE=hostile,fuse,skew,twins,trust,strong: what every run has.
 Switches switches_from_environment();
 
 /// A part of a scenario: how a failure is made smaller, and how it is replayed.
@@ -122,10 +129,10 @@ struct Selection {
 };
 
 /// The settings that a Selection can switch off.
-inline constexpr std::array<const char*, 12> setting_names{
+inline constexpr std::array<const char*, 13> setting_names{
     "hostile",       "small_maps", "small_limits", "short_journals", "partial", "large_records",
     "clocks",        "links",      "twins",        "fuse",           "skew",
-    "trust"};
+    "trust",         "strong"};
 
 Scenario scenario_of(std::uint64_t seed, const Switches& switches);
 Scenario selected(const Scenario& whole, const Selection& selection);

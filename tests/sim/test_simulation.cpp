@@ -84,6 +84,7 @@ const std::vector<const char*> markers_expected{
 constexpr const char* seeds_file = "tests/sim/seeds.txt";
 constexpr int seeds_by_default = 2'000;
 constexpr int trusting_seeds_by_default = 300;
+constexpr int strong_seeds_by_default = 200;
 
 // Where rights count, these have to be met too.
 constexpr const char* markers_of_rights[] = {
@@ -98,6 +99,18 @@ constexpr const char* markers_of_rights[] = {
     "an instance was refused",
     "an instance was revoked",
     "of a hostile peer something was refused",
+};
+
+// And these where operations are strong.
+constexpr const char* markers_of_strong_calls[] = {
+    "a call ended without a majority",
+    "a change of voters ended",
+    "a strong call was decided by several voters",
+    "a strong call was decided while voters changed",
+    "a strong read was decided",
+    "a strong write was acknowledged",
+    "a voter lost its store",
+    "voters are lost for good",
 };
 
 std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
@@ -207,6 +220,17 @@ TEST_CASE("rights hold while they change, members lie and stores crash") {
   Markers markers;
   if (hold_all(runner, trusting_seeds_by_default, markers)) {
     for (const char* marker : markers_of_rights) {
+      CHECK_MESSAGE(markers.contains(marker), std::string(marker), ": never met");
+    }
+  }
+}
+
+TEST_CASE("strong operations can be put in one order while voters change, stores crash and are lost") {
+  if (test::environment("SEED") != nullptr) return;
+  const Runner runner({.forced = {"strong"}});
+  Markers markers;
+  if (hold_all(runner, strong_seeds_by_default, markers)) {
+    for (const char* marker : markers_of_strong_calls) {
       CHECK_MESSAGE(markers.contains(marker), std::string(marker), ": never met");
     }
   }

@@ -68,6 +68,8 @@ Replica& World::make_replica(std::size_t index, Gen& gen) {
   if (setup.trust) {
     replica.key = key_of(index);
     replica.root = FederationRoot{key_of(0).public_key(), {}};
+    if (setup.strong) replica.root->nonce.fill(std::byte{7});
+    if (setup.strong && index == 0) replica.first_store = StoreId{replica.root->nonce};
   }
   replica.instance = setup.trust ? loam::instance_of(replica.key.public_key()) : instance_of(index);
   std::vector<Segment> declared{{"drafts", Scope::priv, Kind::set, false}};
@@ -201,6 +203,7 @@ void World::run() {
   for (std::size_t i = 0; i < scenario_.events.size() && !trace_.has_failed(); ++i) {
     step(i, scenario_.events[i]);
   }
+  if (is_strong()) check_history();
   if (!trace_.has_failed()) heal();
 }
 
@@ -249,6 +252,12 @@ void World::step(std::size_t number, const Event& event) {
     case Step::grant:
     case Step::suspend:
     case Step::revoke: return change_rights(event.step, gen);
+    case Step::strong_write:
+    case Step::strong_read:
+    case Step::change_voters:
+    case Step::seal_voters:
+    case Step::ask_again:
+    case Step::forget: return strong_step(event.step, gen);
     default: return disaster(event.step, gen);
   }
 }

@@ -7,7 +7,9 @@
 #include "tests/sim/disk_faults.hpp"
 #include "tests/sim/replica.hpp"
 #include "tests/sim/scenario.hpp"
+#include "tests/sim/strong.hpp"
 #include "tests/sim/trace.hpp"
+#include "tests/strong/history.hpp"
 #include "tests/support/gen.hpp"
 #include "tests/support/registry_oracle.hpp"
 #include "tests/support/rule_oracle.hpp"
@@ -29,6 +31,7 @@ struct End {
   std::deque<Bytes> inbox;    ///< frames on their way here
   bool is_stalled = false;    ///< nothing arrives, and nobody is told
   bool is_cut = false;
+  bool is_asked = false;  ///< the peer has heard the questions of this side's strong calls
   bool was_truncated = false;  ///< the next frame is damaged: it must be refused
   std::optional<Time> wake;
   std::optional<Close> close;
@@ -163,6 +166,37 @@ class World {
   bool has_standing_value(const StoreModel& store, const std::string& segment, const std::string& key);
   void check_visible(Process& process);
 
+  // strong.cpp
+  bool is_strong() const { return scenario_.setup.strong; }
+  bool may_vote(const Replica& replica) const;
+  bool changes_voters(const Replica& replica) const;
+  bool had_vote(const Replica& replica, const StoreId& store) const;
+  void begin_voters(Process& process, Voter voter, bool is_in);
+  void seal_voters(Process& process, const VoterView& view);
+  void tell_registry(Process& process, Job job, const std::shared_ptr<std::optional<std::pair<InstanceId, Bytes>>>& said,
+                     const std::string& what);
+  void found_voters(Process& founder, Gen& gen);
+  void change_voters(Gen& gen);
+  std::size_t note_operation(::test::Operation::Kind kind, std::size_t segment, std::uint64_t writes);
+  bool has_room(std::size_t segment) const;
+  void strong_step(Step step, Gen& gen);
+  void forget(Gen& gen);
+  void write_strongly(Process& process, std::size_t segment, Time deadline);
+  void note_strong(const std::string& segment, const Dot& dot, BytesView record);
+  void confirm_strongly(Process& process, const Bytes& content, Time deadline);
+  std::uint64_t read_strongly(Process& process, std::size_t segment, Time deadline, bool seals);
+  StrongWrites strong_writes_in(const StoreModel& store) const;
+  void refresh_call(Process& process, std::uint64_t id);
+  void refresh_calls(Process& process);
+  void ask(Process& process, const VoteFrame& question, const StrongCall& call);
+  void ask_again(Process& process);
+  void ask_peer(Link& link, int side);
+  void voted(End& end, const VotedFrame& vote);
+  void end_late_calls(Process& process);
+  void decide(Process& process, std::uint64_t id);
+  void check_history();
+  void finish_strongly(Gen& gen);
+
   // forging.cpp
   void forge(Link& link, int side, std::uint64_t index, const std::string& segment, Gen& gen);
 
@@ -286,6 +320,10 @@ class World {
   std::deque<std::shared_ptr<const RightsView>> views_;  ///< those that were asked for last
   std::map<JournalId, std::map<std::uint64_t, Dots>> journal_log_;
   std::map<std::pair<std::string, std::size_t>, std::map<Dot, Bytes>> expected_;  ///< at the end
+
+  std::vector<::test::Operation> history_;      ///< strong operations
+  std::uint64_t moment_ = 0;                    ///< when they begin and end
+  std::map<Bytes, StrongWrite> strong_writes_;  ///< by what they say
 };
 
 /// What an entry of approval_rules or governance_meta says, beside what its author had seen; absent: removed.

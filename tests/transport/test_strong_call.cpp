@@ -697,6 +697,20 @@ TEST_CASE("who may not read a segment hears of no state of it, and of the regist
   CHECK(booths.left.heard.size() == 4);
 }
 
+TEST_CASE("who may not read a segment is not asked about it") {
+  Booths booths;
+  booths.right.gate.hidden = {"registry", "lessons"};
+  booths.begin();
+  booths.pass();
+  VoteFrame both = read_question(2, 1, "registry");
+  both.states.push_back({"lessons", digest(1)});
+  const VoteFrame write{.call = 3, .number = 1, .states = {}, .segment = "lessons", .dots = some_dots()};
+  for (const VoteFrame& question : {read_question(1, 1), both, write}) {
+    CHECK(only<loam::Send>(booths.right.session->ask(question, {})).empty());
+  }
+  CHECK(sent<VoteFrame>(booths.right.session->ask(read_question(4, 1, "registry"), {})).size() == 1);
+}
+
 TEST_CASE("votes do not count as a comparison, and a session that answers goes on as before") {
   StubVoting voting;
   Booths booths;
