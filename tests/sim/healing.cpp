@@ -34,12 +34,26 @@ std::map<std::string, std::vector<std::size_t>> World::components() const {
   return found;
 }
 
+// The longest way that news has to go: of a segment only over those that have it.
 std::size_t World::diameter() const {
+  std::set<std::string> segments;
+  for (const auto& replica : replicas_) {
+    for (const auto& each : replica->shared.segments) segments.insert(each.first);
+  }
+  std::size_t most = 0;
+  for (const std::string& segment : segments) most = std::max(most, diameter(segment));
+  return most;
+}
+
+std::size_t World::diameter(const std::string& segment) const {
   const std::size_t count = replicas_.size();
   const std::size_t far = count + 1;
   std::vector<std::vector<std::size_t>> ways(count, std::vector<std::size_t>(count, far));
   for (std::size_t i = 0; i < count; ++i) ways[i][i] = 0;
-  for (const auto& [left, right] : edges_) ways[left][right] = ways[right][left] = 1;
+  for (const auto& [left, right] : edges_) {
+    const bool carries = replicas_[left]->has(segment) && replicas_[right]->has(segment);
+    if (carries) ways[left][right] = ways[right][left] = 1;
+  }
   for (std::size_t via = 0; via < count; ++via) {
     for (std::size_t i = 0; i < count; ++i) {
       for (std::size_t j = 0; j < count; ++j) {

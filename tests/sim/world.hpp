@@ -269,6 +269,7 @@ class World {
   void heal_by_rounds(Gen& gen);
   void heal_by_links(Gen& gen);
   std::size_t diameter() const;
+  std::size_t diameter(const std::string& segment) const;
   bool is_equal(const Replica& left, const Replica& right) const;
   bool all_equal() const;
   std::map<std::string, std::vector<std::size_t>> components() const;
