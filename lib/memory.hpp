@@ -228,8 +228,8 @@ struct SyncOptions {
   std::vector<std::string> endpoints = {};  ///< empty: the known ones (configuration, registry)
   std::chrono::milliseconds timeout = std::chrono::seconds(10);
 
-  /// Then goes on until a majority of the voters has the same shared segments as this replica, and ends a change of
-  /// voters that is under way if this instance is a governor.
+  /// Goes on until a majority of the voters has the same shared segments as this replica, whether or not all endpoints
+  /// answer, and ends a change of voters that is under way if this instance is a governor.
   bool strong = false;
 };
 

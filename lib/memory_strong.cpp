@@ -103,11 +103,10 @@ void Memory::Impl::confirm(const std::vector<std::string>& segments, bool remove
 }
 
 SyncReport Memory::Impl::sync(const SyncOptions& options) {
-  const auto deadline = deadline_after(options.timeout);
-  SyncReport report = federation().sync(options).get();
-  if (!options.strong) return report;
+  if (!options.strong) return federation().sync(options).get();
   std::vector<std::string> segments;
   bool is_all = true;
+  core.require_registry();
   const auto registry = core.shared.registry();
   for (const Segment& segment : core.segments.all()) {
     if (segment.scope != Scope::shared) continue;
@@ -115,8 +114,11 @@ SyncReport Memory::Impl::sync(const SyncOptions& options) {
     if (may_read) segments.push_back(segment.name);
     is_all = is_all && may_read;
   }
-  StrongOutcome outcome = federation().strong({.kind = StrongRequest::Kind::read, .segments = std::move(segments),
-                                               .endpoints = options.endpoints, .deadline = deadline}).get();
+  // Beside the round, which may wait until the end for one that hangs.
+  auto agreed = federation().strong({.kind = StrongRequest::Kind::read, .segments = std::move(segments),
+                                     .endpoints = options.endpoints, .deadline = deadline_after(options.timeout)});
+  SyncReport report = federation().sync(options).get();
+  StrongOutcome outcome = agreed.get();
   report.strong = std::move(outcome.report);
   // What it may not read it cannot make sure of.
   if (report.strong->done && !outcome.view.is_sealed() && is_all) report.strong->sealed = seal_voters(core, outcome.view);

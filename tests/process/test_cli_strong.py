@@ -96,6 +96,17 @@ class Strong(Peers):
             self.assertEqual(answer["outcome"], "unknown")
             self.assertEqual(self.strong("show", "governance_meta", "roles")["value"], {"sre": ["bob"]})
 
+    def test_a_voter_that_hangs_keeps_nobody_from_agreeing_or_changing_the_voters(self):
+        self.serving["gamma"].send_signal(signal.SIGSTOP)
+        try:
+            done = self.run_loam("--json", "sync", "--strong", "--timeout", "3s")
+            self.assertEqual(done.returncode, 1, done.stdout)  # one of the endpoints did not answer
+            self.assertTrue(json.loads(done.stdout)["strong"]["done"])
+            granted = self.ok("peers", "grant", "gamma", "--no-voter", "--timeout", "3s")
+            self.assertEqual((granted["voters"]["names"], granted["voters"]["sealed"]), (["alpha", "beta"], True))
+        finally:
+            self.serving["gamma"].send_signal(signal.SIGCONT)
+
     def test_a_voter_without_its_store_votes_once_it_is_granted_again(self):
         self.kill("gamma")
         shutil.rmtree(os.path.join(self.dirs["gamma"], "shared"))
