@@ -29,6 +29,7 @@ const std::vector<Control> controls{
     {loam::Bug::answers_wait_for_window, "both sides answer rows at once*"},
     {loam::Bug::dropped_rows_not_read, "a comparison that is dropped while rows wait*"},
     {loam::Bug::end_before_questions, "a very large set of live sets*"},
+    {loam::Bug::vote_before_durable, "no store votes for a write that has come and is not stored*"},
 };
 
 /// Whether the test passes, in a process of its own: a bug may end it by an assertion.

@@ -588,7 +588,9 @@ struct Booths {
       Side& other = side == &left ? right : left;
       if (const auto* send = std::get_if<loam::Send>(&action)) add(other, other.session->received(send->frame, {}));
       if (const auto* vote = std::get_if<loam::Voted>(&action)) side->heard.push_back(vote->vote);
-      if (const auto* apply = std::get_if<loam::Apply>(&action)) {
+      if (holds_applies && std::holds_alternative<loam::Apply>(action)) {
+        held.emplace_back(side, action);
+      } else if (const auto* apply = std::get_if<loam::Apply>(&action)) {
         add(*side, side->session->applied(side->peer.apply(*apply, other.peer.id()), {}));
         add(*side, side->session->changed({}));
       }
@@ -598,6 +600,8 @@ struct Booths {
   Side left{1, Role::dialler};
   Side right{2, Role::listener};
   std::deque<std::pair<Side*, Action>> todo;
+  bool holds_applies = false;  ///< nothing is stored, but kept in `held`
+  std::deque<std::pair<Side*, Action>> held;
 };
 
 }  // namespace
@@ -643,6 +647,32 @@ TEST_CASE("a strong write is acknowledged once the voter covers its dots, whatev
   REQUIRE(booths.left.heard.size() == 2);
   call.answered(voting.self(), booths.left.heard.back());
   CHECK(call.decided() == 1);
+}
+
+TEST_CASE("no store votes for a write that has come and is not stored") {
+  Booths booths;
+  VoterView view = view_with({{{test::instance_of(2), booths.right.peer.id()}}});
+  const PeerVoting voting(booths.right.peer, view);
+  booths.right.voting = &voting;
+  booths.begin();
+  booths.pass();
+  loam::Context dots;
+  booths.left.peer.write("lessons", [&](test::Replica& replica) {
+    const loam::Delta delta = replica.add({"one", "one"});
+    dots = delta.context;
+    return delta;
+  });
+  StrongCall call(7, Voter{}, "lessons", dots);
+  booths.holds_applies = true;
+  booths.ask(booths.left, *call.refreshed({view, {}}));
+  booths.add(booths.left, booths.left.session->changed({}));
+  booths.pass();
+  REQUIRE(booths.held.size() == 1);
+  CHECK(booths.left.heard == Answers{{7, 1, Vote::not_yet}});
+  booths.holds_applies = false;
+  booths.todo = std::exchange(booths.held, {});
+  booths.pass();
+  CHECK(booths.left.heard == Answers{{7, 1, Vote::not_yet}, {7, 1, Vote::yes}});
 }
 
 TEST_CASE("nobody is asked or answered who has not proven who he is") {
